@@ -1,0 +1,1 @@
+"""ordersync: order events from RabbitMQ into HubSpot's CRM, a receipt for every event."""
