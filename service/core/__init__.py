@@ -1,0 +1,22 @@
+"""The wall: everything in here is a decision, nothing in here touches the world.
+
+No await, no clock, no randomness, no logging, no client library. What time it is (`now`, monotonic
+seconds; `stamp`, an aware UTC datetime), chance (`jitter`) and identity (trace ids, message ids) come
+in as arguments. import-linter holds the wall (`make lint`).
+
+One arrow of an event's life a file, in the order of the flow:
+
+    events    Delivery -> Contribution | Malformed
+    slots     Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
+    repeats   the deliveries of an event that is held or was applied already
+    backlog   Slots over time -> Batch
+    calls     Batch -> BatchCall
+    reasons   why something was refused: the stable codes
+    verdicts  what one answer says of one slot
+    replies   BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
+    flows     the calls that one batch takes
+    budget    when the next call may leave
+    pauses    when intake must stop, and when to try again
+    retries   Slot + Verdict -> Finish | PutBack
+    outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
+"""

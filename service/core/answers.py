@@ -1,0 +1,142 @@
+"""BatchReply bytes -> what HubSpot said, with every field optional.
+
+HubSpot's error entries omit any field freely (its error-handling guide says so, and recordings agree), a
+gateway's 5xx may be HTML, a 2xx may be empty. Nothing in here decides; it only finds things.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+INVALID_VALUES = "Property values were not valid: "  # then a JSON array, inside `message`
+_COORDINATES = re.compile(r"propertyName=(?P<name>[^,}]+), value=(?P<value>.*?)\} on ")
+_QUOTED = re.compile(r'[Pp]roperty "(?P<name>[^"]+)"')
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchReply:
+    """HubSpot's answer to one call, as it came. Header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """No answer came, or not a whole one.
+
+    `sent`: the request may have reached HubSpot, so the write may have happened.
+    """
+
+    message: str
+    sent: bool
+
+
+class Detail(NamedTuple):
+    """One fault that a message or a nested error names."""
+
+    property: str | None
+    error: str  # PROPERTY_DOESNT_EXIST, INVALID_LONG, …; "" where none is given
+    message: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error entry of a 2xx, or the body of a refusal."""
+
+    message: str = ""
+    category: str | None = None
+    correlation_id: str | None = None
+    traces: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    details: tuple[Detail, ...] = ()
+    policy: str | None = None  # of a 429: DAILY, TEN_SECONDLY_ROLLING
+
+
+def document(reply: BatchReply) -> dict[str, Any] | None:
+    """The body as an object; None where it is not one (HTML, empty, cut off)."""
+    try:
+        body = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def correlation_id(reply: BatchReply) -> str | None:
+    """What HubSpot's support asks for; the header and the body carry the same."""
+    return reply.headers.get("x-hubspot-correlation-id")
+
+
+def objects(body: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The objects in the list `name`, whatever else stands in it."""
+    entries = body.get(name)
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def problem(entry: Mapping[str, Any], correlation: str | None) -> Problem:
+    """One error entry, read for all that it holds. `context.existingId` is never read: it names the other record."""
+    message = _text(entry.get("message")) or ""
+    context = entry.get("context")
+    context = context if isinstance(context, dict) else {}
+    return Problem(
+        message=message,
+        category=_text(entry.get("category")) or _text(entry.get("errorType")),
+        correlation_id=_text(entry.get("correlationId")) or correlation,
+        traces=_texts(context.get("objectWriteTraceId")),
+        ids=_texts(context.get("ids")) or _texts(context.get("id")),
+        details=tuple(_details(message, entry)),
+        policy=_text(entry.get("policyName")),
+    )
+
+
+def _details(message: str, entry: Mapping[str, Any]) -> Iterator[Detail]:
+    """The array inside the message first: the nested errors may be fewer (4 and 3 in one recording)."""
+    if message.startswith(INVALID_VALUES):
+        listed = tuple(_listed(message.removeprefix(INVALID_VALUES)))
+        if listed:
+            yield from listed
+            return
+    if taken := _COORDINATES.search(message):
+        yield Detail(taken["name"], "VALUE_TAKEN", message, taken["value"])
+        return
+    nested = tuple(_nested(entry))
+    if not nested and (quoted := _QUOTED.search(message)):
+        yield Detail(quoted["name"], "", message)
+    yield from nested
+
+
+def _listed(array: str) -> Iterator[Detail]:
+    try:
+        faults = orjson.loads(array)
+    except orjson.JSONDecodeError:
+        return
+    for fault in faults if isinstance(faults, list) else ():
+        if isinstance(fault, dict):
+            yield Detail(
+                _text(fault.get("name")),
+                _text(fault.get("error")) or "",
+                _text(fault.get("message")) or "",
+            )
+
+
+def _nested(entry: Mapping[str, Any]) -> Iterator[Detail]:
+    for nested in objects(entry, "errors"):
+        context = nested.get("context")
+        names = _texts(context.get("propertyName")) if isinstance(context, dict) else ()
+        message = _text(nested.get("message")) or ""
+        yield Detail(names[0] if names else None, _text(nested.get("code")) or "", message)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(v) for v in values if isinstance(v, str | int) and not isinstance(v, bool))

@@ -1,0 +1,223 @@
+"""Finish -> Settlement: one outcome for every event, a dead letter for every failure, the deliveries to ack.
+
+The outcome's id is made of the event's identity and its count of replays: the same event settled twice
+after a crash gives the same id, so that a reader can drop the repeat; a replay gives a new one, so that
+its success is not dropped for the failure before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from service.core.dead_letters import dead_letter
+from service.core.events import STRUCTURED, Contribution, Delivery, Malformed, Operation
+from service.core.outgoing import Outgoing, iso
+from service.core.reasons import Reason
+from service.core.retries import Exhausted, Finish
+from service.core.slots import Slot, overwriter
+from service.core.verdicts import Applied, Rejected
+
+TYPE: Final = "ordersync.order.outcome.v1"
+SOURCE: Final = "/ordersync"
+_CORRELATION_MAX: Final = 255  # bytes: an AMQP short string
+
+
+class Status(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settlement:
+    """One event's end: publish `messages`, and when all are confirmed ack `delivery`."""
+
+    delivery: Delivery
+    status: Status
+    reason: Reason | None
+    outcome: Outgoing
+    dead_letter: Outgoing | None
+    contribution: Contribution | None  # None: the delivery was malformed
+
+
+def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settlement, ...]:
+    """The settlements of a finished slot's events, in their order."""
+    slot = finish.slot
+    write = _Write(slot, batch_size, iso(stamp), stamp)
+    match finish.verdict:
+        case Applied(record_id, created):
+            return tuple(
+                write.done(index, record_id, created) for index in range(len(slot.contributions))
+            )
+        case Rejected(reason):
+            return tuple(
+                write.failed(contribution, Status.REJECTED, reason)
+                for contribution in slot.contributions
+            )
+        case Exhausted(last):
+            return tuple(
+                write.failed(contribution, Status.EXHAUSTED, last.reason)
+                for contribution in slot.contributions
+            )
+
+
+def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
+    """The settlement of a delivery that holds no order event."""
+    known, delivery = malformed.identity, malformed.delivery
+    reason = Reason(malformed.code, malformed.message)
+    settled_at = iso(stamp)
+    data = {
+        "status": Status.MALFORMED,
+        "event": {"id": known.id, "source": known.source, "type": known.type, "time": known.time},
+        "order": {"id_property": None, "key": known.subject, "record_id": None},
+        "operation": None,
+        "created": None,
+        "reason": _reason(reason),
+        "attempts": 0,
+        "batch": None,
+        "superseded_by": None,
+        "received_at": iso(delivery.received_at),
+        "settled_at": settled_at,
+    }
+    outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
+    return Settlement(
+        delivery,
+        Status.MALFORMED,
+        reason,
+        outcome,
+        dead_letter(malformed, Status.MALFORMED, reason, 0, stamp),
+        None,
+    )
+
+
+def outcome_id(source: str, event_id: str, replays: int) -> str:
+    """Deterministic: of the event and how often it was replayed."""
+    return blake2b(f"{source}\0{event_id}\0{replays}".encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What all events of one slot share."""
+
+    slot: Slot
+    batch_size: int
+    settled_at: str
+    stamp: datetime
+
+    def done(self, index: int, record_id: str | None, created: bool | None) -> Settlement:
+        contribution = self.slot.contributions[index]
+        later = overwriter(self.slot, index)
+        if contribution.operation is Operation.ARCHIVE or (
+            self.slot.ambiguous and created is not None
+        ):
+            created = None
+        if later is None:
+            return self._settlement(
+                contribution, Status.APPLIED, record_id=record_id, created=created
+            )
+        return self._settlement(
+            contribution, Status.SUPERSEDED, record_id=record_id, superseded_by=later.event.id
+        )
+
+    def failed(self, contribution: Contribution, status: Status, reason: Reason) -> Settlement:
+        return self._settlement(contribution, status, reason=reason)
+
+    def _settlement(
+        self,
+        contribution: Contribution,
+        status: Status,
+        *,
+        reason: Reason | None = None,
+        record_id: str | None = None,
+        created: bool | None = None,
+        superseded_by: str | None = None,
+    ) -> Settlement:
+        event, delivery, slot = contribution.event, contribution.delivery, self.slot
+        data = {
+            "status": status,
+            "event": {
+                "id": event.id,
+                "source": event.source,
+                "type": event.type,
+                "time": event.time,
+            },
+            "order": {
+                "id_property": slot.order.id_property,
+                "key": slot.order.key,
+                "record_id": record_id,
+            },
+            "operation": contribution.operation,
+            "created": created,
+            "reason": _reason(reason) if reason else None,
+            "attempts": slot.attempts,
+            "batch": {"size": self.batch_size, "merged": len(slot.contributions)},
+            "superseded_by": superseded_by,
+            "received_at": iso(delivery.received_at),
+            "settled_at": self.settled_at,
+        }
+        identity = outcome_id(event.source, event.id, delivery.replays)
+        outcome = _outcome(identity, event.id, event.subject, data, event.traceparent)
+        letter = (
+            dead_letter(contribution, status, reason, slot.attempts, self.stamp) if reason else None
+        )
+        return Settlement(delivery, status, reason, outcome, letter, contribution)
+
+
+def _outcome(
+    identity: str,
+    event_id: str | None,
+    subject: str | None,
+    data: Mapping[str, Any],
+    traceparent: str | None,
+) -> Outgoing:
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": SOURCE,
+        "type": TYPE,
+        "time": data["settled_at"],
+        "datacontenttype": "application/json",
+    }
+    for name, value in (
+        ("subject", subject),
+        ("correlationid", event_id),
+        ("traceparent", traceparent),
+    ):
+        if value is not None:
+            event[name] = value
+    event["data"] = data
+    short = event_id is not None and len(event_id.encode()) <= _CORRELATION_MAX
+    return Outgoing(
+        exchange="outcomes",
+        routing_key=f"outcome.{data['status']}",
+        body=orjson.dumps(event),
+        content_type=STRUCTURED,
+        correlation_id=event_id if short else None,
+    )
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "message": reason.message,
+        "http_status": reason.http_status,
+        "category": reason.category,
+        "correlation_id": reason.correlation_id,
+        "property": reason.property,
+    }
+
+
+def _malformed_id(malformed: Malformed) -> str:
+    """Of all that tells one unreadable message from another: a redelivery gives the same id."""
+    delivery = malformed.delivery
+    seen = f"{delivery.properties.message_id}\0{malformed.identity}\0{delivery.replays}\0".encode()
+    return blake2b(seen + delivery.body, digest_size=16).hexdigest()

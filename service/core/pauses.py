@@ -1,0 +1,85 @@
+"""When intake stops, and when to try again.
+
+Law: an outage, a full day's limit, a bad token, a wrong set-up is nobody's dead letter. Intake stops, what
+is held goes back to the queue, and a probe that writes nothing finds out when to go on. Resuming is
+cautious: as long as no write succeeded since, the next pause is twice as long, because every pause costs
+each held message one of its deliveries.
+
+An outage is evidenced by calls that fail as a whole, one after the other, for more than one order, while
+none succeeds. Where only one order fails and no other is there to tell, a probe is asked before the order
+is blamed (`Doubt`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.core.events import Order
+from service.core.reasons import Code, Reason
+from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable, Verdict
+
+OUTAGE_CALLS: Final = 4  # failed calls in a row
+OUTAGE_ORDERS: Final = 2  # distinct orders among them
+FIRST: Final = 1.0  # seconds before the first probe
+LONGEST: Final = 300.0
+SELDOM: Final = 60.0  # between two probes that fail, at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One order's calls keep failing and no other order tells: ask HubSpot before blaming the order."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop intake for `seconds`, then probe."""
+
+    reason: Reason
+    seconds: float
+
+
+class Pulse:
+    """What the answers say about HubSpot as a whole."""
+
+    def __init__(self) -> None:
+        self._failed_calls = 0
+        self._failed_orders: set[Order] = set()
+        self._pauses = 0  # in a row, with no write between
+
+    def note(self, orders: Sequence[Order], verdicts: Sequence[Verdict]) -> Pause | Doubt | None:
+        """Take in one call's verdicts; a Pause where they say that it is not about these orders."""
+        for verdict in verdicts:
+            if isinstance(verdict, Halted):
+                return self._pause(verdict.reason, verdict.after)
+        failures = [v for v in verdicts if isinstance(v, Retryable) and v.cause is Cause.SERVER]
+        if len(failures) < len(verdicts):
+            self._alive(verdicts)
+            return None
+        self._failed_calls += 1
+        self._failed_orders.update(orders)
+        if self._failed_calls < OUTAGE_CALLS or len(self._failed_orders) < OUTAGE_ORDERS:
+            return None
+        last = failures[-1].reason
+        message = f"HubSpot fails every call: {last.message}"
+        return self._pause(
+            Reason(Code.OUTAGE, message, last.http_status, last.category, last.correlation_id), None
+        )
+
+    def probe_failed(self, probes: int) -> float:
+        """Seconds until the next probe, after `probes` failed in this pause."""
+        return float(min(SELDOM, FIRST * 2**probes))
+
+    def _alive(self, verdicts: Sequence[Verdict]) -> None:
+        self._failed_calls = 0
+        self._failed_orders.clear()
+        if any(isinstance(verdict, Applied | Rejected | Refused) for verdict in verdicts):
+            self._pauses = 0
+
+    def _pause(self, reason: Reason, after: float | None) -> Pause:
+        self._failed_calls = 0
+        self._failed_orders.clear()
+        seconds = min(LONGEST, FIRST * 2**self._pauses)
+        self._pauses += 1
+        return Pause(reason, max(seconds, min(after or 0.0, LONGEST)))

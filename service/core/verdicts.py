@@ -1,0 +1,67 @@
+"""What one answer says of one slot: a closed union, never an exception.
+
+Success needs evidence: `Applied` is only ever made from a result that names the record (or a 204 to an
+archive, which has no results). Blame needs solitude: `Refused` says that a whole call was refused, not
+who is to blame. `Halted` is a fault of the set-up or of HubSpot as a whole: no event is condemned by it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.core.reasons import Reason
+
+
+class Cause(StrEnum):
+    """What kind of failure may go away by itself, and so how it is retried."""
+
+    SERVER = "server"  # 5xx, no reply, an answer nobody can read: the call, perhaps HubSpot, perhaps a record
+    SILENCE = "silence"  # a 2xx that does not mention the record
+    RECORD = "record"  # an error that names the record, in a category that is not final
+    THROTTLE = "throttle"  # 429, 423: never counts towards giving up
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """HubSpot says that it wrote the record."""
+
+    record_id: str | None
+    created: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """HubSpot named this record and refused it for good."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Retryable:
+    """Not applied as far as anyone knows; worth another try."""
+
+    reason: Reason
+    cause: Cause
+    after: float | None = None  # seconds that HubSpot asked for
+    ambiguous: bool = False  # the write may have happened
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The whole call was refused and nothing was written.
+
+    `named`: the answer points at this record among others without proving its fault.
+    """
+
+    reason: Reason
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Nobody's event is at fault: stop, say what to fix, probe, go on."""
+
+    reason: Reason
+    after: float | None = None
+
+
+Verdict = Applied | Rejected | Retryable | Refused | Halted
