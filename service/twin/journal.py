@@ -1,0 +1,81 @@
+"""What the twin was asked and what it wrote: bounded, countable, cheap, and it can be off."""
+
+from collections import Counter, deque
+from typing import Any, Literal
+
+from service.twin.calls import Call
+
+Written = tuple[float, int, str, str, str, str, dict[str, str]]
+
+
+class Journal:
+    """Calls and writes of one twin, the newest `size` (ten times as many writes)."""
+
+    def __init__(self, keep: Literal["off", "calls", "writes"], size: int) -> None:
+        """Start empty."""
+        self._keep = keep
+        self.calls: deque[dict[str, Any]] = deque(maxlen=size)
+        self.writes: deque[Written] = deque(maxlen=size * 10)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.calls.clear()
+        self.writes.clear()
+        self.number = 0
+        self.by_status: Counter[tuple[str, int]] = Counter()
+        self.records_written: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def note(self, call: Call, status: int, elapsed: float, fault: str) -> None:
+        """Enter a call and its writes; `status` 0 is a connection dropped without an answer."""
+        self.number += 1
+        self.by_status[call.operation, status] += 1
+        if call.writes:
+            self.records_written[call.operation] += len(call.writes)
+        if fault:
+            self.faults[fault] += 1
+        if self._keep == "off":
+            return
+        self.calls.append(
+            {
+                "number": self.number,
+                "time": elapsed,
+                "operation": call.operation,
+                "kind": call.kind.name if call.kind else None,
+                "method": call.method,
+                "path": call.path,
+                "status": status,
+                "size": len(call.subjects),
+                "keys": [subject.key for subject in call.subjects],
+                "written": len(call.writes),
+                "fault": fault or None,
+                "correlation_id": call.correlation_id,
+            }
+        )
+        if self._keep == "writes":
+            number, operation = self.number, call.operation
+            self.writes.extend(
+                (elapsed, number, operation, each.kind, each.id, each.key, each.properties)
+                for each in call.writes
+            )
+
+    def shown(self) -> dict[str, Any]:
+        """As `/_twin/journal` answers it."""
+        names = ("time", "call", "operation", "kind", "id", "key", "properties")
+        return {
+            "calls": list(self.calls),
+            "writes": [dict(zip(names, entry, strict=True)) for entry in self.writes],
+        }
+
+    def counted(self) -> dict[str, Any]:
+        """Calls by operation and status, records written by operation, faults by name."""
+        calls: dict[str, dict[str, int]] = {}
+        for (operation, status), count in sorted(self.by_status.items()):
+            calls.setdefault(operation, {})[str(status)] = count
+        return {
+            "calls": calls,
+            "total_calls": sum(self.by_status.values()),
+            "records_written": dict(self.records_written),
+            "faults": dict(self.faults),
+        }

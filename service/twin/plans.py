@@ -1,0 +1,166 @@
+"""What each input of a batch write would do, judged before anything is written.
+
+A plan is a pure reading of the table: properties against definitions, unique values against their
+holders, earlier inputs of the same batch included. `batches` decides what becomes of the plans.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from service.twin.calls import expect_object, expect_text
+from service.twin.options import TwinOptions
+from service.twin.records import Record, Table
+from service.twin.values import BadValueError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input of a batch, its shape checked; `id` as it was sent."""
+
+    id: str
+    id_property: str | None
+    trace: str | None
+    properties: Mapping[str, Any]
+    associations: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One property that was refused."""
+
+    code: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRefusal:
+    """Why one input is refused; `existing` is the *other* record, which holds the value."""
+
+    category: str
+    message: str
+    details: tuple[Detail, ...] = ()
+    existing: str | None = None
+    missing: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """One input, the record it means (None: to be created), and its values or its refusal."""
+
+    entry: Entry
+    record: Record | None = None
+    clean: dict[str, str] = field(default_factory=dict)
+    refusal: RecordRefusal | None = None
+    revive: bool = False
+    new_id: str = ""
+
+
+def property_message(details: Sequence[Detail], portal_id: int) -> str:
+    """HubSpot's sentence: the details are JSON inside the message."""
+    listed = [
+        {
+            "isValid": False,
+            "message": detail.message,
+            "error": detail.code,
+            "name": detail.name,
+            "localizedErrorMessage": detail.message,
+            "portalId": portal_id,
+        }
+        for detail in details
+    ]
+    return f"Property values were not valid: {orjson.dumps(listed).decode()}"
+
+
+def read_properties(raw: Any) -> dict[str, Any]:
+    """The `properties` of an input: an object of scalars; a 400 for any other shape."""
+    properties = expect_object(raw, "`properties`")
+    for name, value in properties.items():
+        if type(value) not in _SCALARS:
+            expect_text(value, f"`properties[{name}]`")
+    return properties
+
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+def judge_values(table: Table, sent: Mapping[str, Any]) -> tuple[dict[str, str], list[Detail]]:
+    """Values by their definitions: (what would be stored, what is refused)."""
+    clean: dict[str, str] = {}
+    details: list[Detail] = []
+    readers, definitions = table.readers, table.definitions
+    for name, raw in sent.items():
+        reader = readers.get(name)
+        if reader is None:
+            message = f'Property "{name}" does not exist'
+            details.append(Detail("PROPERTY_DOESNT_EXIST", name, message))
+        elif definitions[name].read_only:
+            message = f'"{name}" is a read only property; its value cannot be set.'
+            details.append(Detail("READ_ONLY_VALUE", name, message))
+        elif raw is None or raw == "":
+            clean[name] = ""
+        else:
+            try:
+                clean[name] = reader(raw)
+            except BadValueError as error:
+                details.append(Detail(error.code, name, str(error)))
+    for name in table.holders.keys() & clean.keys():
+        clean[name] = table.folded(name, clean[name])
+    return clean, details
+
+
+class Planner:
+    """Plans the inputs of one batch one after the other; later ones see the claims of earlier."""
+
+    def __init__(self, table: Table, options: TwinOptions) -> None:
+        """Start with no claims."""
+        self._table = table
+        self._options = options
+        self._claims: dict[tuple[str, str], str] = {}
+        self.collided = False
+
+    def settle(self, plan: Plan, values: Mapping[str, Any]) -> Plan:
+        """Judge the values for a plan whose record is known (or to be made)."""
+        clean, details = judge_values(self._table, values)
+        plan.clean = clean
+        if details:
+            message = property_message(details, self._options.portal_id)
+            plan.refusal = RecordRefusal("VALIDATION_ERROR", message, tuple(details))
+        elif self._table.holders:
+            plan.refusal = self._conflict(plan)
+        return plan
+
+    def _conflict(self, plan: Plan) -> RecordRefusal | None:
+        table = self._table
+        own = plan.record.id if plan.record else plan.new_id
+        for name in table.holders:
+            value = plan.clean.get(name)
+            if not value:
+                continue
+            holder = table.holder(name, value)
+            if holder is None or holder == own:
+                holder = self._claims.get((name, value), own)
+                self.collided = self.collided or holder != own
+            if holder != own:
+                return self.held(name, value, own, holder)
+        self._claims.update(
+            ((name, plan.clean[name]), own) for name in table.holders if plan.clean.get(name)
+        )
+        return None
+
+    def held(self, name: str, value: str, own: str, holder: str) -> RecordRefusal:
+        """The refusal of a unique value that another record holds."""
+        kind = self._table.kind
+        if self._options.conflicts == "conflict":
+            message = f"{kind.label.capitalize()} already exists. Existing ID: {holder}"
+            return RecordRefusal("CONFLICT", message, existing=holder)
+        coordinates = (
+            f"PropertyValueCoordinates{{portalId={self._options.portal_id}, "
+            f"objectTypeId=ObjectTypeId{{legacyObjectType={kind.label}}}, "
+            f"propertyName={name}, value={value}}}"
+        )
+        message = f"Cannot set {coordinates} on {own}. {holder} already has that value."
+        return RecordRefusal("VALIDATION_ERROR", message, existing=holder)

@@ -1,0 +1,117 @@
+"""Calls about one record, and the list of them."""
+
+from typing import Any
+
+from service.twin import rendering
+from service.twin.answers import Answer, bad_shape, not_found, refusal, validation
+from service.twin.batches import refuse_non_unique, shows_nulls, whole_refusal
+from service.twin.calls import Call, Written
+from service.twin.plans import Entry, Plan, Planner, read_properties
+from service.twin.portal import Portal
+from service.twin.records import Record, Table
+
+LARGEST_PAGE = 100
+
+
+def create_one(portal: Portal, call: Call) -> Answer:
+    """`POST …/orders`: 201 with the record."""
+    table = portal.table(call.table_kind)
+    plan = Plan(_entry(call), new_id=portal.next_id())
+    record = _settled(portal, call, table, plan)
+    return Answer(201, rendering.written(portal, table, record, plan.entry.properties))
+
+
+def get_one(portal: Portal, call: Call) -> Answer:
+    """`GET …/orders/{id}`: 200 with the properties asked for."""
+    table = portal.table(call.table_kind)
+    record = _met(table, call, archived=call.flag("archived"))
+    return Answer(200, _shown(portal, call, table, record))
+
+
+def update_one(portal: Portal, call: Call) -> Answer:
+    """`PATCH …/orders/{id}`: 200 with what was set."""
+    table = portal.table(call.table_kind)
+    entry = _entry(call)
+    plan = Plan(entry, record=_met(table, call, archived=False))
+    record = _settled(portal, call, table, plan)
+    return Answer(200, rendering.written(portal, table, record, entry.properties))
+
+
+def archive_one(portal: Portal, call: Call) -> Answer:
+    """`DELETE …/orders/{id}`: 204, also for what is not there."""
+    table = portal.table(call.table_kind)
+    record = table.find(call.params["id"], None)
+    if record is not None:
+        call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
+        table.archive(record, call.stamp)
+    return Answer(204)
+
+
+def list_page(portal: Portal, call: Call) -> Answer:
+    """`GET …/orders`: a page in order of id, `after` the last one of the page before."""
+    table = portal.table(call.table_kind)
+    limit = _limit(call)
+    after = call.one("after", "0")
+    if not after.isdecimal():
+        raise validation(f"Invalid cursor: {after}")
+    records = table.archived if call.flag("archived") else table.live
+    # Ids rise, so insertion order is id order but for revived records.
+    later = sorted((r for r in records.values() if int(r.id) > int(after)), key=lambda r: int(r.id))
+    page = later[:limit]
+    document: dict[str, Any] = {"results": [_shown(portal, call, table, r) for r in page]}
+    if len(later) > limit:
+        cursor = page[-1].id
+        document["paging"] = {"next": {"after": cursor, "link": f"{call.path}?after={cursor}"}}
+    return Answer(200, document)
+
+
+def _limit(call: Call) -> int:
+    text = call.one("limit", "10")
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
+        raise validation(f"limit must be between 1 and {LARGEST_PAGE}: {text[:40]}")
+    return int(text)
+
+
+def _entry(call: Call) -> Entry:
+    document = call.read_object()
+    if "properties" not in document:
+        raise bad_shape("some required attributes are not set: [properties]")
+    return Entry("", None, None, read_properties(document["properties"]))
+
+
+def _met(table: Table, call: Call, *, archived: bool) -> Record:
+    """The record a path means, or the refusal: 404, or 400 for an id that is no number."""
+    given = call.params["id"]
+    id_property = call.one("idProperty") or None
+    if id_property is not None:
+        refuse_non_unique(table, id_property, "read" if call.method == "GET" else "update")
+    elif not given.isdecimal():
+        raise refusal(
+            404,
+            f"Object not found.  objectId are usually numeric. ({given[:80]})",
+            "OBJECT_NOT_FOUND",
+        )
+    seek = table.find_archived if archived else table.find
+    if record := seek(given, id_property):
+        return record
+    raise not_found()
+
+
+def _settled(portal: Portal, call: Call, table: Table, plan: Plan) -> Record:
+    Planner(table, portal.options).settle(plan, plan.entry.properties)
+    if plan.refusal is not None:
+        raise whole_refusal([plan.refusal], portal.options.portal_id)
+    record = plan.record
+    if record is None:
+        record = table.create(plan.new_id, plan.clean, call.stamp)
+    else:
+        table.write(record, plan.clean, call.stamp)
+    call.writes.append(Written(table.kind.name, record.id, table.key_of(record), plan.clean))
+    return record
+
+
+def _shown(portal: Portal, call: Call, table: Table, record: Record) -> dict[str, Any]:
+    asking = rendering.Asking(
+        call.listed("properties"), call.listed("propertiesWithHistory"), shows_nulls(portal, call)
+    )
+    return rendering.read(portal, table, record, asking)

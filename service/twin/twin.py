@@ -1,0 +1,147 @@
+"""One twin: a portal with its limits, faults and journal, and the life of a call through them.
+
+A call is read, let in (token, scopes, limits), struck or spared by the fault script, carried out,
+and entered into the journal. Every step but latency is synchronous, so a call's write is atomic.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from service.twin.access import Access, Identity
+from service.twin.answers import Answer, Cut, Refusal, Reply
+from service.twin.calls import Call
+from service.twin.clock import Clock, iso
+from service.twin.damage import damaged
+from service.twin.faults import FaultRule, FaultScript
+from service.twin.journal import Journal
+from service.twin.limits import Limits
+from service.twin.options import TwinOptions
+from service.twin.portal import Portal
+from service.twin.rendering import system_value
+from service.twin.subjects import subjects_of
+
+Operation = Callable[[Portal, Call], Answer]
+Pause = Callable[[float], Awaitable[None]]
+
+
+class Twin:
+    """A local HubSpot. `app` is its ASGI application; everything else looks inside it."""
+
+    def __init__(self, options: TwinOptions | None = None, *, clock: Clock | None = None) -> None:
+        """Start with the state file's records, if the options name one."""
+        from service.twin.server import build_app  # noqa: PLC0415  (the app is built around us)
+
+        self.options = options or TwinOptions()
+        self.clock = clock or Clock(start_ms=self.options.start_ms)
+        self.portal = Portal(self.options, self.clock)
+        self.access = Access(self.options)
+        self.limits = Limits(self.options)
+        self.script = FaultScript(self.options.faults, self.options.seed)
+        self.journal = Journal(self.options.journal, self.options.journal_size)
+        self.app: ASGIApp = build_app(self)
+
+    async def reply(self, call: Call, operation: Operation, hang: Pause) -> Reply:
+        """The reply to a call; `hang` waits for so many seconds or until the client has gone."""
+        reply, identity = None, None
+        try:
+            identity = self.access.identify(call.token, call.now)
+            self._admit(call, identity)
+            reply = await self._done(call, operation, hang)
+        except Refusal as refused:
+            reply = refused.answer(call.correlation_id)
+        return self._entered(call, reply, identity)
+
+    def _admit(self, call: Call, identity: Identity) -> None:
+        self.access.permit(call)
+        self.limits.admit(identity.app, call.now, search=call.operation == "search")
+
+    async def _done(self, call: Call, operation: Operation, hang: Pause) -> Reply:
+        if self.script.rules or self.options.journal != "off":
+            call.subjects = subjects_of(self.portal, call)
+        kind = call.kind.name if call.kind else ""
+        elapsed = self.clock.elapsed()
+        call.chosen = self.script.choose(call.operation, kind, elapsed, lambda: call.subjects)
+        if delay := self.options.latency + call.chosen.delay:
+            await asyncio.sleep(delay)
+        rule = call.chosen.whole
+        if rule is None:
+            return self._carried_out(call, operation)
+        answer = self._carried_out(call, operation) if rule.writes else None
+        if rule.fault == "hang":
+            await hang(rule.seconds)
+        return damaged(rule, call, answer, self.options.portal_id)
+
+    def _carried_out(self, call: Call, operation: Operation) -> Answer:
+        call.stamp = self.clock.stamp()
+        try:
+            return operation(self.portal, call)
+        except Refusal as refused:
+            return refused.answer(call.correlation_id)
+
+    def _entered(self, call: Call, reply: Reply, identity: Identity | None) -> Reply:
+        rule = call.chosen.whole
+        fault = rule.fault if rule else ""
+        if not fault and call.chosen.records:
+            fault = next(iter(call.chosen.records.values())).fault
+        status = reply.status if isinstance(reply, Answer) else 0
+        self.journal.note(call, status, self.clock.elapsed(), fault)
+        answer = reply if isinstance(reply, Answer) else getattr(reply, "answer", None)
+        if isinstance(answer, Answer):
+            answer.headers["X-HubSpot-Correlation-Id"] = call.correlation_id
+            if identity is not None:
+                answer.headers |= self.limits.headers(
+                    identity.app,
+                    self.clock.now(),
+                    search=call.operation == "search",
+                    oauth=identity.oauth,
+                )
+        return reply
+
+    def arm(self, rules: Sequence[FaultRule]) -> None:
+        """Replace the fault script; its seconds count from now."""
+        self.script.replace(rules, self.clock.elapsed())
+
+    def reset(self) -> None:
+        """Forget records, journal and used quota; definitions and faults stay."""
+        self.portal.clear()
+        self.journal.clear()
+        self.limits.clear()
+
+    def state(self, kind: str = "orders", by: str = "") -> dict[str, dict[str, Any]]:
+        """Every record of a type by its unique value (by id where it has none).
+
+        A live record wins over archived ones that held the same value before.
+        """
+        table = self.portal.tables[kind]
+        shown: dict[str, dict[str, Any]] = {}
+        for record in reversed(list(table.everything())):
+            key = record.properties.get(by, record.id) if by else table.key_of(record)
+            shown[key] = {
+                "id": record.id,
+                "archived": record.archived_at is not None,
+                "properties": dict(record.properties),
+                "createdAt": iso(record.created),
+                "updatedAt": system_value(table, record, "hs_lastmodifieddate")
+                or iso(record.updated),
+            }
+        return shown
+
+    def stats(self) -> dict[str, Any]:
+        """Counts: calls by operation and status, records written, 429s, the busiest window."""
+        return {
+            **self.journal.counted(),
+            "throttled": dict(self.limits.refused),
+            "busiest_window": self.limits.busiest(),
+            "window": self.options.window,
+            "records": {
+                name: {"live": len(table.live), "archived": len(table.archived)}
+                for name, table in self.portal.tables.items()
+                if table.live or table.archived
+            },
+        }
+
+
+__all__ = ["Cut", "Twin"]
