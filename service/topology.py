@@ -7,20 +7,24 @@ on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "
 requeue" on 3.10. The same arguments are valid on 3.10 ... 4.3.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
-import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
+import aiormq
+from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import (
+    AMQPConnectionError,
     ChannelAccessRefused,
     ChannelClosed,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
+    InvalidFrameError,
 )
+from yarl import URL
 
 from service.sections import RabbitMQ
 
@@ -32,7 +36,8 @@ _INPUT_LIMIT: Final = 50
 _KEPT_LIMIT: Final = 1_000_000
 _TIMEOUT: Final = 10.0  # seconds, to connect and for each declaration
 _DIFFERENCE: Final = re.compile(
-    r"inequivalent arg '(?P<name>[^']+)' .*received (?P<wanted>.+) but current is (?P<found>.+)"
+    r"inequivalent arg '(?P<name>[^']+)' .*received (?:the value )?'?(?P<wanted>[^']+)'?.* "
+    r"but current is (?:the value )?'?(?P<found>[^']+)"
 )
 
 
@@ -56,8 +61,8 @@ class Exchange:
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
-        await channel.declare_exchange(
-            self.name, "topic", durable=True, passive=passive, timeout=_TIMEOUT
+        await channel.exchange_declare(
+            self.name, exchange_type="topic", durable=True, passive=passive, timeout=_TIMEOUT
         )
 
 
@@ -71,7 +76,7 @@ class Queue:
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
-        await channel.declare_queue(
+        await channel.queue_declare(
             self.name,
             durable=True,
             arguments=dict(self.arguments),
@@ -97,8 +102,7 @@ class Binding:
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Bind; AMQP has no passive way to ask."""
         if not passive:
-            queue = await channel.get_queue(self.queue, ensure=False)
-            await queue.bind(self.exchange, self.routing_key, timeout=_TIMEOUT)
+            await channel.queue_bind(self.queue, self.exchange, self.routing_key, timeout=_TIMEOUT)
 
 
 Part = Exchange | Queue | Binding
@@ -117,39 +121,39 @@ class Topology:
         """All of it."""
         return (*self.exchanges, *self.queues, *self.bindings)
 
+    @classmethod
+    def of(cls, names: RabbitMQ) -> Self:
+        """What the settings call for.
 
-def topology(names: RabbitMQ) -> Topology:
-    """What the settings call for.
-
-    The first input queue is bound to the input exchange and takes everything. Further ones are
-    declared and left unbound: what they take is for whoever added them to decide.
-    """
-    kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": _KEPT_LIMIT}
-    taken: Mapping[str, Argument] = {
-        "x-queue-type": "quorum",
-        "x-single-active-consumer": True,
-        "x-delivery-limit": _INPUT_LIMIT,
-        "x-dead-letter-exchange": names.dead_letters_exchange,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    return Topology(
-        exchanges=(
-            Exchange(names.dead_letters_exchange),
-            Exchange(names.outcomes_exchange),
-            Exchange(names.exchange),
-        ),
-        queues=(
-            Queue(names.dead_letters_queue, kept),
-            Queue(names.results_queue, kept),
-            *(Queue(name, taken) for name in names.queues),
-        ),
-        bindings=(
-            Binding(names.dead_letters_exchange, names.dead_letters_queue, "#"),
-            Binding(names.outcomes_exchange, names.results_queue, "outcome.#"),
-            Binding(names.exchange, names.queues[0], "#"),
-        ),
-    )
+        The first input queue is bound to the input exchange and takes everything. Further ones are
+        declared and left unbound: what they take is for whoever added them to decide.
+        """
+        kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": _KEPT_LIMIT}
+        taken: Mapping[str, Argument] = {
+            "x-queue-type": "quorum",
+            "x-single-active-consumer": True,
+            "x-delivery-limit": _INPUT_LIMIT,
+            "x-dead-letter-exchange": names.dead_letters_exchange,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        return cls(
+            exchanges=(
+                Exchange(names.dead_letters_exchange),
+                Exchange(names.outcomes_exchange),
+                Exchange(names.exchange),
+            ),
+            queues=(
+                Queue(names.dead_letters_queue, kept),
+                Queue(names.results_queue, kept),
+                *(Queue(name, taken) for name in names.queues),
+            ),
+            bindings=(
+                Binding(names.dead_letters_exchange, names.dead_letters_queue, "#"),
+                Binding(names.outcomes_exchange, names.results_queue, "outcome.#"),
+                Binding(names.exchange, names.queues[0], "#"),
+            ),
+        )
 
 
 async def declare(url: str, wanted: Topology) -> None:
@@ -213,9 +217,14 @@ async def _one(
 
 @asynccontextmanager
 async def _connection(url: str) -> AsyncIterator[AbstractConnection]:
-    connection = await aio_pika.connect(
-        url, timeout=_TIMEOUT, client_properties={"connection_name": "ordersync topology"}
-    )
+    address = URL(url).update_query(name="ordersync topology")
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            connection = await aiormq.connect(address)
+    except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
+        raise AMQPConnectionError(
+            f"the broker let the user in, but not to the virtual host {address.path!r}"
+        ) from None
     try:
         yield connection
     finally:
