@@ -72,7 +72,7 @@ def _headers(
     failed: Contribution | Malformed, status: str, reason: Reason, attempts: int, stamp: datetime
 ) -> Iterator[tuple[str, Any]]:
     delivery = failed.delivery
-    yield "ordersync-status", status
+    yield "ordersync-status", str(status)
     yield "ordersync-reason", str(reason.code)
     yield "ordersync-message", _short(reason.message, _MESSAGE_MAX)
     yield "ordersync-category", _short(reason.category)

@@ -383,7 +383,7 @@ def _envelope_errors(document: dict[str, Any]) -> list[ErrorDetails]:
 
 def _fault(detail: ErrorDetails, *, binary: bool) -> Fault:
     path = [str(step) for step in detail["loc"] if step not in OPERATIONS]
-    if path[:2] == ["data", "properties"] and len(path) > 3:  # noqa: PLR2004  (name, then the type tried)
+    if path[:2] == ["data", "properties"] and len(path) > 3:
         return Fault(
             ".".join(path[:3]),
             _NAME if path[3] == "[key]" else "must be a string, number, boolean or null",

@@ -59,13 +59,20 @@ class Pulse:
             return None
         self._failed_calls += 1
         self._failed_orders.update(orders)
-        if self._failed_calls < OUTAGE_CALLS or len(self._failed_orders) < OUTAGE_ORDERS:
+        if self._failed_calls < OUTAGE_CALLS:
             return None
         last = failures[-1].reason
         message = f"HubSpot fails every call: {last.message}"
-        return self._pause(
-            Reason(Code.OUTAGE, message, last.http_status, last.category, last.correlation_id), None
+        outage = Reason(Code.OUTAGE, message, last.http_status, last.category, last.correlation_id)
+        return (
+            self._pause(outage, None)
+            if len(self._failed_orders) >= OUTAGE_ORDERS
+            else Doubt(outage)
         )
+
+    def confirmed(self, doubt: Doubt) -> Pause:
+        """The probe failed too: it is HubSpot."""
+        return self._pause(doubt.reason, None)
 
     def probe_failed(self, probes: int) -> float:
         """Seconds until the next probe, after `probes` failed in this pause."""

@@ -131,7 +131,7 @@ def _apart(
     tried: Sequence[Slot],
     company: Callable[[], int],
 ) -> Iterator[tuple[int, int]]:
-    """slot -> company: the records pointed at from the rest; where that tells nothing apart, halves."""
+    """Slot -> company: the records pointed at from the rest; where that tells nothing apart, halves."""
     if not refused:
         return
     named = {

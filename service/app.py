@@ -1,0 +1,189 @@
+"""The composition root: the only place that knows everything. Build, wire, signals, the order of the end."""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from service import probes, topology
+from service.clock import stamp
+from service.config import Settings
+from service.consumer import Consumer
+from service.hubspot import HubSpot
+from service.metrics import Metrics
+from service.pipeline import Pipeline, Policies, Shell
+from service.publisher import Publisher
+from service.sections import HubSpot as HubSpotSettings
+from service.token import RefreshedToken, StaticToken, Token
+
+log = structlog.get_logger(__name__)
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(settings: Settings) -> int:
+    """Run the service until it is told to stop; returns the exit code."""
+    import uvloop  # noqa: PLC0415  (the other commands do not need it)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_until_signalled(settings))
+
+
+async def _until_signalled(settings: Settings) -> int:
+    """First signal: drain. Second: what is held goes back to the queue at once. Both end with 0."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, signalled)
+    serving = asyncio.ensure_future(serve(settings, stop))
+    hurrying = asyncio.ensure_future(hurry.wait())
+    await asyncio.wait([serving, hurrying], return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    if not serving.done():
+        log.warning("drain_abandoned")
+        serving.cancel()
+        await asyncio.wait([serving])
+        return 0
+    await serving
+    return 0
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Everything, from the first connection to the last ack. Ends when `stop` is set and what is held is settled."""
+    url = broker_url(settings)
+    shape = topology.Topology.of(settings.rabbitmq)
+    await (topology.declare if settings.rabbitmq.declare else topology.check)(url, shape)
+    name = f"{os.uname().nodename[:40]}-{secrets.token_hex(4)}"
+    publisher = Publisher(url, _exchanges(settings), name=name)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        hubspot = await stack.enter_async_context(
+            HubSpot(
+                settings.hubspot.base_url,
+                settings.hubspot.api_version,
+                token_of(settings.hubspot),
+                timeout=settings.hubspot.timeout,
+            )
+        )
+        stack.push_async_callback(publisher.close)
+        service = Service(settings, publisher, hubspot, metrics, url, name)
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(service.consumer.run()),
+                tasks.create_task(
+                    probes.serve(settings.http.host, settings.http.port, service, metrics)
+                ),
+            ]
+            await service.pipeline.run(stop)
+            for task in beside:
+                task.cancel()
+    log.info("service_stopped")
+
+
+class Service:
+    """The parts that run, and what they say of their health."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        publisher: Publisher,
+        hubspot: HubSpot,
+        metrics: Metrics,
+        url: str,
+        name: str,
+    ) -> None:
+        self.publisher, self.metrics = publisher, metrics
+        self.consumer = Consumer(
+            url,
+            settings.rabbitmq.queues,
+            prefetch=settings.rabbitmq.prefetch,
+            arrived=lambda delivery: self.pipeline.arrived(delivery),  # noqa: PLW0108  (not built yet)
+            lost=lambda epochs: self.pipeline.lost(epochs),  # noqa: PLW0108
+        )
+        self.pipeline = Pipeline(
+            _policies(settings), self._shell(publisher, hubspot, name), metrics
+        )
+
+    def _shell(self, publisher: Publisher, hubspot: HubSpot, name: str) -> Shell:
+        return Shell(
+            send=hubspot.send,
+            renew=hubspot.renew,
+            publish=publisher.publish,
+            ack=self.consumer.ack,
+            open_intake=self.consumer.open,
+            close_intake=self.consumer.close,
+            now=asyncio.get_running_loop().time,
+            stamp=stamp,
+            jitter=random.random,
+            name=name,
+        )
+
+    def live(self) -> list[str]:
+        """That this is answered at all says that the loop turns."""
+        return []
+
+    def ready(self) -> list[str]:
+        """Why this replica neither consumes nor stands by; empty = it does."""
+        reasons = []
+        if self.pipeline.paused is not None:
+            reasons.append(f"paused: {self.pipeline.paused.message}")
+        elif not self.consumer.consuming:
+            reasons.append("not consuming: no channel to RabbitMQ")
+        if self.publisher.trouble is not None:
+            reasons.append(f"cannot publish: {self.publisher.trouble}")
+        return reasons
+
+
+def broker_url(settings: Settings) -> str:
+    """The broker's URL with our heartbeat: aiormq's default of 60 s sees a dead broker after 183 s."""
+    from yarl import URL  # noqa: PLC0415
+
+    url = URL(settings.rabbitmq.url.get_secret_value())
+    return str(url.update_query(heartbeat=settings.rabbitmq.heartbeat, name="ordersync"))
+
+
+def token_of(settings: HubSpotSettings) -> Token:
+    """The one way to get a token that the configuration holds."""
+    if settings.token is not None:
+        return StaticToken(settings.token.get_secret_value(), settings.token_file)
+    if (
+        settings.client_id is None
+        or settings.client_secret is None
+        or settings.refresh_token is None
+    ):
+        raise ValueError(
+            "no token and no complete set of OAuth credentials"
+        )  # config.py has checked it
+    return RefreshedToken(
+        settings.client_id,
+        settings.client_secret.get_secret_value(),
+        settings.refresh_token.get_secret_value(),
+        settings.api_version,
+    )
+
+
+def _exchanges(settings: Settings) -> dict[str, str]:
+    return {
+        "outcomes": settings.rabbitmq.outcomes_exchange,
+        "dead_letters": settings.rabbitmq.dead_letters_exchange,
+    }
+
+
+def _policies(settings: Settings) -> Policies:
+    return Policies(
+        id_property=settings.hubspot.id_property,
+        batch=settings.batch_policy(),
+        retry=settings.retry_policy(),
+        budget=settings.budget_policy(),
+        concurrency=settings.hubspot.concurrency,
+        grace=settings.drain.grace,
+    )

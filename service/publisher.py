@@ -1,0 +1,178 @@
+"""Outgoing -> RabbitMQ, and back when the broker has it. One connection that only publishes.
+
+Laws. `publish` returns when every message is confirmed, and not before: nothing is acked for a message
+that the broker did not take. Every message is persistent, mandatory and has a message_id of its own:
+aiormq matches a returned message to its publish by message_id alone, so that two in flight with the same
+one would swap their fates. A confirm that does not come closes the connection: on it, later publishes may
+never be enqueued (rabbitmq-server#14589).
+
+A hundred messages are one socket write: awaiting each publish is 1.1k/s, one write and its confirms 30k/s.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, Final, cast
+
+import aiormq
+import structlog
+from aiormq.abc import AbstractConnection, ChannelFrame
+from aiormq.channel import Channel
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+from yarl import URL
+
+from service.core.outgoing import Outgoing
+
+log = structlog.get_logger(__name__)
+
+WINDOW: Final = (
+    200  # messages in one write; aiormq scans all outstanding confirms for every multiple one
+)
+CONFIRM_TIMEOUT: Final = 10.0  # seconds
+BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries
+GONE = (aiormq.exceptions.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+
+
+class Publisher:
+    """`name` is unique to this process: it starts every message id."""
+
+    def __init__(self, url: str, exchanges: Mapping[str, str], *, name: str) -> None:
+        self._url, self._exchanges, self._name = URL(url), exchanges, name
+        self._numbers = count(1)
+        self._connection: AbstractConnection | None = None
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self.trouble: str | None = None  # why nothing can be published at the moment
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Publish all and wait until the broker has them, however long that takes."""
+        pending = list(messages)
+        tries = 0
+        while pending:
+            try:
+                pending = await self._publish_once(pending)
+                self.trouble = self.trouble if pending else None
+            except GONE as error:
+                self.trouble = f"{type(error).__name__}: {error}"
+                log.warning("publish_failed", error=self.trouble, pending=len(pending))
+                await self.close()
+            if pending:
+                await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
+                tries += 1
+
+    async def close(self) -> None:
+        """Close the connection; the next publish opens another."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            with suppress(*GONE):
+                await asyncio.wait_for(connection.close(), CONFIRM_TIMEOUT)
+
+    async def _publish_once(self, messages: list[Outgoing]) -> list[Outgoing]:
+        """One try at all of them; returns the ones that the broker refused or could not route."""
+        refused: list[Outgoing] = []
+        for start in range(0, len(messages), WINDOW):
+            refused += await self._press(messages[start : start + WINDOW])
+        return refused
+
+    async def _press(self, messages: list[Outgoing]) -> list[Outgoing]:
+        channel = await self._ready()
+        async with asyncio.timeout(CONFIRM_TIMEOUT):
+            async with channel.lock:
+                sent = [self._enter(channel) for _ in messages]
+                frames = (
+                    frame
+                    for message, (name, _) in zip(messages, sent, strict=True)
+                    for frame in self._frames(message, name, channel)
+                )
+                await channel.write_queue.put(
+                    ChannelFrame.marshall(channel_number=channel.number, frames=frames)
+                )
+            closing = channel.closing
+            closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
+            try:
+                return [
+                    m
+                    for m, (_, confirm) in zip(messages, sent, strict=True)
+                    if not await self._taken(m, confirm)
+                ]
+            finally:
+                closing.cancel()  # our observer alone
+                for name, _ in sent:
+                    channel.message_id_delivery_tag.pop(name, None)
+
+    def _enter(self, channel: Channel) -> tuple[str, asyncio.Future[Any]]:
+        """Put one publish into aiormq's own books, as its basic_publish does, to get its confirm.
+
+        The future is the loop's own: one of aiormq's future store costs four times as much.
+        """
+        channel.delivery_tag += 1
+        name = f"{self._name}-{next(self._numbers)}"
+        confirm = channel.loop.create_future()
+        channel.confirmations[channel.delivery_tag] = confirm
+        channel.message_id_delivery_tag[name] = channel.delivery_tag
+        return name, confirm
+
+    def _frames(self, message: Outgoing, name: str, channel: Channel) -> Iterator[Any]:
+        yield Basic.Publish(
+            exchange=self._exchanges[message.exchange],
+            routing_key=message.routing_key,
+            mandatory=True,
+        )
+        properties = Basic.Properties(
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=cast("Any", message.headers),
+            delivery_mode=2,
+            correlation_id=message.correlation_id,
+            reply_to=message.reply_to,
+            message_id=name,
+            timestamp=message.timestamp,
+            message_type=message.message_type,
+            app_id=message.app_id,
+        )
+        yield ContentHeader(properties=properties, body_size=len(message.body))
+        for start in range(0, len(message.body), channel.max_content_size):
+            yield ContentBody(message.body[start : start + channel.max_content_size])
+
+    async def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
+        try:
+            await confirm
+        except aiormq.exceptions.PublishError:
+            self.trouble = (
+                f"nothing is bound to {self._exchanges[message.exchange]} for {message.routing_key}"
+            )
+            log.warning(
+                "publish_unroutable", exchange=message.exchange, routing_key=message.routing_key
+            )
+            return False
+        except aiormq.exceptions.DeliveryError:
+            self.trouble = (
+                f"the broker refuses messages for {message.routing_key}: the queue is full"
+            )
+            log.warning("publish_refused", exchange=message.exchange, routing_key=message.routing_key)
+            return False
+        return True
+
+    async def _ready(self) -> Channel:
+        async with self._opening:
+            if self._channel is None or self._channel.is_closed:
+                await self.close()
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    self._connection = await aiormq.connect(self._url)
+                    self._channel = cast(
+                        "Channel", await self._connection.channel(on_return_raises=True)
+                    )
+            return self._channel
+
+
+def _give_up(confirms: Iterable[asyncio.Future[Any]]) -> None:
+    """The channel is gone: what is not confirmed by now will not be."""
+    for confirm in confirms:
+        if not confirm.done():
+            confirm.set_exception(
+                aiormq.exceptions.ChannelInvalidStateError("closed before the confirm")
+            )
+            confirm.exception()  # seen: the first one to be awaited tells

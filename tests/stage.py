@@ -1,0 +1,192 @@
+"""A stage for the pipeline in virtual time: the real HubSpot client against the twin, and a queue that behaves.
+
+`Queue` keeps RabbitMQ's promises as far as the pipeline can see them: unacked deliveries come back, in their
+place and marked, when the channel ends; an ack of another epoch's delivery is a failure of the test.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import orjson
+
+from service.core.backlog import BatchPolicy
+from service.core.budget import BudgetPolicy
+from service.core.events import STRUCTURED, Delivery
+from service.core.outgoing import Outgoing
+from service.core.retries import RetryPolicy
+from service.hubspot import HubSpot
+from service.metrics import Metrics
+from service.pipeline import Pipeline, Policies, Shell
+from service.token import StaticToken, Token
+from service.twin import Twin, TwinOptions
+
+PORTAL = ("estimated_delivery:date", "buyer_ref:string", "delivered_at:datetime")
+EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def event(number: object, key: str, operation: str = "upsert", **properties: Any) -> bytes:
+    """One structured order event."""
+    document = {
+        "specversion": "1.0",
+        "id": str(number),
+        "source": "/tests",
+        "type": f"ordersync.order.{operation}.v1",
+        "subject": key,
+        "time": "2026-11-22T10:00:00Z",
+        "data": {} if operation == "archive" else {"properties": properties},
+    }
+    return orjson.dumps(document)
+
+
+def _properties(content_type: str | None) -> Any:
+    names = "content_encoding correlation_id reply_to message_id timestamp message_type app_id delivery_mode"
+    return SimpleNamespace(content_type=content_type, headers=None, **dict.fromkeys(names.split()))
+
+
+class Queue:
+    """A single-active-consumer queue with one consumer, in memory."""
+
+    def __init__(self, prefetch: int = 1000) -> None:
+        self.pipeline: Pipeline
+        self.ready: list[tuple[bytes, bool]] = []
+        self.unacked: dict[int, bytes] = {}
+        self.returned: Counter[bytes] = Counter()  # times that a message came back
+        self.open, self._prefetch = True, prefetch
+        self._epoch, self._tag = 1, 0
+
+    def put(self, bodies: Iterable[bytes]) -> None:
+        self.ready += [(body, False) for body in bodies]
+        self.pump()
+
+    def pump(self) -> None:
+        while self.open and self.ready and len(self.unacked) < self._prefetch:
+            body, again = self.ready.pop(0)
+            self._tag += 1
+            self.unacked[self._tag] = body
+            self.pipeline.arrived(
+                Delivery(
+                    self._epoch,
+                    self._tag,
+                    "q",
+                    "x",
+                    "k",
+                    again,
+                    _properties(STRUCTURED),
+                    body,
+                    EPOCH,
+                )
+            )
+
+    async def ack(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.epoch == self._epoch:
+                del self.unacked[delivery.tag]
+        self.pump()
+
+    def close(self) -> None:
+        self.open = False
+        self.cut()
+
+    def cut(self) -> None:
+        """The channel ends."""
+        ended, self._epoch, self._tag = self._epoch, self._epoch + 1, 0
+        self.returned.update(self.unacked.values())
+        self.ready = [(body, True) for body in self.unacked.values()] + self.ready
+        self.unacked = {}
+        self.pipeline.lost(frozenset({ended}))
+
+    def reopen(self) -> None:
+        self.open = True
+        self.pump()
+
+
+@dataclass
+class Stage:
+    """What a test sees."""
+
+    queue: Queue
+    twin: Twin
+    pipeline: Pipeline
+    stop: asyncio.Event
+    published: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> list[dict[str, Any]]:
+        return [orjson.loads(m.body) for m in self.published if m.exchange == "outcomes"]
+
+    @property
+    def dead_letters(self) -> list[Outgoing]:
+        return [m for m in self.published if m.exchange == "dead_letters"]
+
+    def statuses(self) -> Counter[str]:
+        return Counter(outcome["data"]["status"] for outcome in self.outcomes)
+
+    def status_of(self, number: object) -> list[str]:
+        return [
+            o["data"]["status"] for o in self.outcomes if o["data"]["event"]["id"] == str(number)
+        ]
+
+
+@asynccontextmanager
+async def stage(
+    options: TwinOptions | None = None,
+    *,
+    batch: BatchPolicy = BatchPolicy(),
+    retry: RetryPolicy = RetryPolicy(),
+    budget: BudgetPolicy = BudgetPolicy(calls=190),
+    concurrency: int = 4,
+    grace: float = 1e6,
+    token: Token | None = None,
+    seed: int = 1,
+    timeout: float = 30.0,
+) -> AsyncIterator[Stage]:
+    """Run a pipeline for the length of the block; at its end it is stopped and drained."""
+    twin = Twin(options or TwinOptions(latency=0.02, properties=PORTAL))
+    loop = asyncio.get_running_loop()
+    queue = Queue()
+    transport = httpx.ASGITransport(twin.app, raise_app_exceptions=False)
+    async with HubSpot(
+        "http://twin", "v3", token or StaticToken("t"), timeout=timeout, transport=transport
+    ) as hubspot:
+        published: list[Outgoing] = []
+
+        async def publish(messages: Sequence[Outgoing]) -> None:
+            await asyncio.sleep(0.001)
+            published.extend(messages)
+
+        shell = Shell(
+            send=hubspot.send,
+            renew=hubspot.renew,
+            publish=publish,
+            ack=queue.ack,
+            open_intake=queue.reopen,
+            close_intake=queue.close,
+            now=loop.time,
+            stamp=lambda: EPOCH + timedelta(seconds=loop.time()),
+            jitter=random.Random(seed).random,
+            name="t",
+        )
+        policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace)
+        queue.pipeline = Pipeline(policies, shell, Metrics())
+        on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(queue.pipeline.run(on_stage.stop))
+            yield on_stage
+            on_stage.stop.set()
+
+
+async def until(condition: Any, *, seconds: float = 3600.0) -> None:
+    """Let virtual time pass until the condition holds."""
+    step = 0.01
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(step)
+            step = min(1.0, step * 1.05)
