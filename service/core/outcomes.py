@@ -116,9 +116,7 @@ class _Write:
     def done(self, index: int, record_id: str | None, created: bool | None) -> Settlement:
         contribution = self.slot.contributions[index]
         later = overwriter(self.slot, index)
-        if contribution.operation is Operation.ARCHIVE or (
-            self.slot.ambiguous and created is not None
-        ):
+        if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
             created = None
         if later is None:
             return self._settlement(
@@ -127,6 +125,12 @@ class _Write:
         return self._settlement(
             contribution, Status.SUPERSEDED, record_id=record_id, superseded_by=later.event.id
         )
+
+    def _doubtful(self) -> bool:
+        """Whether an earlier try, this process's or one before it, may have created the order."""
+        if self.slot.operation is not Operation.UPSERT:
+            return False
+        return self.slot.ambiguous or any(c.delivery.redelivered for c in self.slot.contributions)
 
     def failed(self, contribution: Contribution, status: Status, reason: Reason) -> Settlement:
         return self._settlement(contribution, status, reason=reason)

@@ -23,6 +23,7 @@ OUTAGE_ORDERS: Final = 2  # distinct orders among them
 FIRST: Final = 1.0  # seconds before the first probe
 LONGEST: Final = 300.0
 SELDOM: Final = 60.0  # between two probes that fail, at the most
+_DOUBLINGS: Final = 10  # enough for both; 2**1024 is no float, and a night has more probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Pulse:
 
     def probe_failed(self, probes: int) -> float:
         """Seconds until the next probe, after `probes` failed in this pause."""
-        return float(min(SELDOM, FIRST * 2**probes))
+        return float(min(SELDOM, FIRST * 2 ** min(probes, _DOUBLINGS)))
 
     def _alive(self, verdicts: Sequence[Verdict]) -> None:
         self._failed_calls = 0
@@ -87,6 +88,6 @@ class Pulse:
     def _pause(self, reason: Reason, after: float | None) -> Pause:
         self._failed_calls = 0
         self._failed_orders.clear()
-        seconds = min(LONGEST, FIRST * 2**self._pauses)
+        seconds = min(LONGEST, FIRST * 2 ** min(self._pauses, _DOUBLINGS))
         self._pauses += 1
         return Pause(reason, max(seconds, min(after or 0.0, LONGEST)))

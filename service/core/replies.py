@@ -209,7 +209,11 @@ def _resolve(
         said = blame.verdict_of(unattributed[0], reply.status)
         if isinstance(said, Rejected):
             alone = len(verdicts) == 1
-            silent = said if alone else Refused(said.reason, named=missing == len(unattributed))
+            silent = (
+                said
+                if alone
+                else Refused(said.reason, named=missing == len(unattributed), ambiguous=True)
+            )
         else:
             silent = said
     return tuple(verdict or silent for verdict in verdicts)

@@ -2,8 +2,10 @@
 
 Blame needs solitude: a merged write that is refused is separated and tried event by event; a refused
 call first sets aside the records that the answer points at, then halves. Giving up needs it too: a slot
-whose calls fail as a whole is exhausted only after a call of its own failed. A throttle counts for
-nothing. What isolating costs is bounded: halving n records takes at most 2n calls, separating m events m.
+that no answer names is exhausted only after a call of its own failed. A throttle counts for nothing,
+and what travels together under suspicion stays together through it. Chance is drawn once an answer, so
+that what failed together shares its next call. What isolating costs is bounded: halving n records
+takes at most 2n calls, separating m events m.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +80,7 @@ def decide(
     groups = dict(_apart(refused, verdicts, tried, company)) | dict(
         _halved_failures(failed, company)
     )
-    delay = jitter() if failed else 0.0  # one draw, so that a company stays together
+    chance = jitter()  # one draw: a hundred records with a hundred delays would be a hundred calls
     steps: list[Step] = []
     for before, slot, verdict in zip(batch.slots, tried, verdicts, strict=True):
         match verdict:
@@ -91,10 +93,16 @@ def decide(
                     PutBack(before, (replace(slot, company=groups[id(slot)], not_before=0.0),))
                 )
             case Retryable():
-                chance = delay if verdict.cause is Cause.SERVER else jitter()
-                alone = len(batch.slots) == 1 or verdict.cause is not Cause.SERVER
-                placed = replace(slot, company=groups.get(id(slot), 0))
-                steps.append(_again(before, placed, verdict, policy, now, chance, alone=alone))
+                placed = replace(slot, company=groups.get(id(slot), slot.company))
+                again = replace(placed, not_before=now + _delay(placed, verdict, chance))
+                if not _given_up(placed, verdict, policy, now):
+                    steps.append(PutBack(before, (again,)))
+                elif len(batch.slots) == 1 or verdict.cause is Cause.RECORD:
+                    steps.append(_exhausted(before, placed, verdict, policy, now))
+                elif verdict.cause is Cause.SILENCE:  # no answer names it: its last try is its own
+                    steps.append(PutBack(before, (replace(again, company=company()),)))
+                else:  # halved already
+                    steps.append(PutBack(before, (again,)))
             case Halted(_, after):
                 steps.append(
                     PutBack(before, (replace(slot, not_before=now + (after or THROTTLED)),))
@@ -104,20 +112,23 @@ def decide(
 
 def backoff(failures: int, jitter: float) -> float:
     """Full jitter: anything from nothing to the doubled base, in seconds."""
-    return float(min(CEILING, BASE * 2**failures)) * jitter
+    return float(min(CEILING, BASE * 2 ** min(failures, 10))) * jitter
 
 
 def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
-    failures, ambiguous = slot.failures, slot.ambiguous
+    failures, ambiguous, first_sent = slot.failures, slot.ambiguous, slot.first_sent
+    if isinstance(verdict, Retryable | Refused):
+        ambiguous |= verdict.ambiguous
     if isinstance(verdict, Retryable):
         failures += verdict.cause is not Cause.THROTTLE
-        ambiguous |= verdict.ambiguous
+        if first_sent is None and verdict.cause is not Cause.THROTTLE:
+            first_sent = now  # patience is for failures: a throttle or a pause uses none of it
     return replace(
         slot,
         attempts=slot.attempts + 1,
         failures=failures,
         ambiguous=ambiguous,
-        first_sent=now if slot.first_sent is None else slot.first_sent,
+        first_sent=first_sent,
     )
 
 
@@ -173,26 +184,26 @@ def _condemned(before: Slot, slot: Slot, finish: Finish) -> Step:
     return finish if len(slot.contributions) == 1 else PutBack(before, separate(slot))
 
 
-def _again(
-    before: Slot,
-    slot: Slot,
-    verdict: Retryable,
-    policy: RetryPolicy,
-    now: float,
-    jitter: float,
-    *,
-    alone: bool,
-) -> Step:
-    first = now if slot.first_sent is None else slot.first_sent
-    impatient = now - first >= policy.patience and verdict.cause is not Cause.THROTTLE
-    if alone and (impatient or slot.failures >= policy.attempts):
-        if len(slot.contributions) > 1 and not impatient:
-            return PutBack(
-                before, tuple(replace(s, failures=policy.attempts - 1) for s in separate(slot))
-            )
-        return Finish(slot, Exhausted(verdict))
+def _delay(slot: Slot, verdict: Retryable, chance: float) -> float:
     if verdict.cause is Cause.THROTTLE:
-        delay = THROTTLED if verdict.after is None else verdict.after
-    else:
-        delay = max(verdict.after or 0.0, backoff(slot.failures, jitter))
-    return PutBack(before, (replace(slot, not_before=now + delay),))
+        return THROTTLED if verdict.after is None else verdict.after
+    return max(verdict.after or 0.0, backoff(slot.failures, chance))
+
+
+def _given_up(slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float) -> bool:
+    if verdict.cause is Cause.THROTTLE:
+        return False
+    return slot.failures >= policy.attempts or _impatient(slot, policy, now)
+
+
+def _impatient(slot: Slot, policy: RetryPolicy, now: float) -> bool:
+    return slot.first_sent is not None and now - slot.first_sent >= policy.patience
+
+
+def _exhausted(
+    before: Slot, slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float
+) -> Step:
+    """The end of a slot; of merged events each gets a last try of its own while patience lasts."""
+    if len(slot.contributions) == 1 or _impatient(slot, policy, now):
+        return Finish(slot, Exhausted(verdict))
+    return PutBack(before, tuple(replace(s, failures=policy.attempts - 1) for s in separate(slot)))

@@ -47,13 +47,14 @@ class Retryable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The whole call was refused and nothing was written.
+    """The whole call was refused and nothing was written; or, in a 2xx, an error names nobody.
 
     `named`: the answer points at this record among others without proving its fault.
     """
 
     reason: Reason
     named: bool = False
+    ambiguous: bool = False  # of a 2xx: the write may have happened
 
 
 @dataclass(frozen=True, slots=True)

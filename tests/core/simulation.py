@@ -23,7 +23,7 @@ from service.core.outcomes import Settlement, Status, conclude, conclude_malform
 from service.core.outgoing import Outgoing
 from service.core.repeats import Fresh, Held, Repeats
 from service.core.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
-from service.core.slots import without_epochs
+from service.core.slots import Slot, slot_of, without_epochs
 from service.core.verdicts import Applied, Rejected
 from tests.core.hubspot import ROUGH, Faults, HubSpot
 from tests.core.model import BAD, UNKNOWN, Orders, refusable
@@ -136,8 +136,8 @@ class Simulation:
     def _channel_dies(self) -> None:
         """Everything unsettled comes again, in order, on a new channel."""
         dead, self.epoch = frozenset({self.epoch}), self.epoch + 1
-        for contribution in self.backlog.forget(dead):
-            self.repeats.failed(contribution)
+        self.backlog.forget(dead)
+        assert self.repeats.forget(dead) == ()  # there is one channel: nothing else lives
         again = [d for d in self.unsettled.values() if d.epoch in dead]
         self.unsettled = {at: d for at, d in self.unsettled.items() if d.epoch not in dead}
         for d in again:
@@ -193,7 +193,6 @@ class Simulation:
                     dead = frozenset(range(1, self.epoch))
                     left = [w for s in slots if (w := without_epochs(s, dead)) is not None]
                     self.backlog.put_back(slot, *left)
-                    self._drop(c for c in slot.contributions if c.delivery.epoch in dead)
                 case Finish() as finish:
                     self._finish(finish, len(batch.slots))
 
@@ -202,40 +201,30 @@ class Simulation:
         settlements = conclude(finish, size, STAMP)
         if all(live):
             self._check(finish, settlements)
+        again: list[Slot] = []
         for settlement, alive in zip(settlements, live, strict=True):
             contribution = settlement.contribution
             assert contribution is not None
             if alive:
                 self._settle(settlement)
-                self._release(contribution, settlement)
-            else:
-                self._drop([contribution])
-        self.backlog.finish(finish.slot)
+                again += self._release(contribution, settlement)
+        self.backlog.put_back(finish.slot, *again) if again else self.backlog.finish(finish.slot)
 
-    def _release(self, contribution: Contribution, settlement: Settlement) -> None:
+    def _release(self, contribution: Contribution, settlement: Settlement) -> list[Slot]:
+        """Answer the repeats of what was applied; those of what failed are tried in its place."""
         if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
             for repeat in self.repeats.applied(contribution, settlement.outcome):
                 self._answer_again(repeat, settlement.outcome)
-        else:
-            for repeat in self.repeats.failed(contribution):
-                self._try_anew(repeat)
-
-    def _drop(self, contributions: Any) -> None:
-        """Of a channel that died: what waited for its answer is tried in its place."""
-        for contribution in contributions:
-            for repeat in self.repeats.failed(contribution):
-                self._try_anew(repeat)
-
-    def _try_anew(self, repeat: Contribution) -> None:
-        if repeat.delivery.epoch == self.epoch:
-            self._take_in(repeat)
+            return []
+        waited = self.repeats.failed(contribution)
+        return [slot_of(c, self.now) for c in waited if self.repeats.arrive(c) == Fresh()]
 
     # --- the books ------------------------------------------------------------------------------------
 
     def _answer_again(self, repeat: Contribution, outcome: Outgoing) -> None:
         assert outcome.routing_key in {"outcome.applied", "outcome.superseded"}
-        if repeat.delivery.epoch == self.epoch:
-            self._ack(repeat.delivery)
+        assert repeat.delivery.epoch == self.epoch
+        self._ack(repeat.delivery)
 
     def _settle(self, settlement: Settlement) -> None:
         outcome = orjson.loads(settlement.outcome.body)

@@ -51,6 +51,31 @@ def test_a_failed_event_is_forgotten_and_its_repeats_are_tried():
     assert repeats.arrive(again) == Fresh()
 
 
+def test_a_redelivery_takes_the_place_of_a_delivery_whose_channel_died():
+    """Even while the old one's call is out: waiting for it, newer events would pass it."""
+    repeats = Repeats(10)
+    old, new = contribution(event_id="e", epoch=1), contribution(event_id="e", epoch=2)
+    late = contribution(event_id="e", epoch=2)
+    repeats.arrive(old)
+
+    assert repeats.forget(frozenset({1})) == ()
+
+    assert repeats.arrive(new) == Fresh()
+    assert repeats.arrive(late) == Held()
+    assert repeats.failed(old) == ()  # its call came back: it holds nothing any more
+    assert repeats.applied(new, _outcome()) == (late,)
+
+
+def test_a_repeat_on_a_living_channel_is_tried_when_the_other_channel_dies():
+    repeats = Repeats(10)
+    old, dying, living = (contribution(event_id="e", epoch=epoch) for epoch in (1, 1, 2))
+    for event in (old, dying, living):
+        repeats.arrive(event)
+
+    assert repeats.forget(frozenset({1})) == (living,)
+    assert repeats.arrive(living) == Fresh()
+
+
 def test_the_oldest_outcomes_are_forgotten_first():
     repeats = Repeats(2)
     for name in ("e1", "e2", "e3"):
