@@ -13,6 +13,9 @@ One arrow of an event's life a file, in the order of the flow:
     calls     Batch -> BatchCall
     reasons   why something was refused: the stable codes
     verdicts  what one answer says of one slot
+    answers   the bytes of a reply -> what HubSpot said
+    index     what an answer names -> which record of the call
+    blame     an error -> who is at fault: the record, the call, the set-up
     replies   BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
     flows     the calls that one batch takes
     budget    when the next call may leave

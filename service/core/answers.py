@@ -137,6 +137,13 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def name_of(value: Any) -> str | None:
+    """What names a record: an id or a key, as text; numbers are taken for it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    return tuple(str(v) for v in values if isinstance(v, str | int) and not isinstance(v, bool))
+    return tuple(name for v in values if (name := name_of(v)) is not None)

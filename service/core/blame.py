@@ -36,6 +36,7 @@ _NO_ENDPOINT = (
     "HubSpot does not know the address: check ORDERSYNC_HUBSPOT__BASE_URL and …__API_VERSION"
 )
 _NOT_UNIQUE = "the identifying property is not unique in HubSpot: create it with hasUniqueValue, or name another"
+_NO_PROPERTY = "the identifying property does not exist in HubSpot: create it with hasUniqueValue"
 
 FINAL: Final = frozenset({"VALIDATION_ERROR", "CONFLICT", "OBJECT_NOT_FOUND"})
 _BY_CATEGORY: Final[Mapping[str, Code]] = {
@@ -50,11 +51,13 @@ _BY_ERROR: Final[Mapping[str, Code]] = {
 _OF_EVERY_CARRIER: Final = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 
 
-def set_up_fault(said: Problem, status: int) -> Halted | None:
+def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
     """The pause that an answer calls for when no record is at fault; None when one may be."""
     known = SET_UP.get(said.category or "") or _BY_STATUS.get(status)
     if known is None and _is_about_the_id_property(said):
         known = Code.ID_PROPERTY_NOT_UNIQUE, _NOT_UNIQUE
+    if known is None and _lacks(said, id_property):
+        known = Code.ID_PROPERTY_NOT_UNIQUE, _NO_PROPERTY
     if known is None and (
         said.message.startswith("Unable to infer object type") or _no_endpoint(said, status)
     ):
@@ -72,8 +75,16 @@ def _is_about_the_id_property(said: Problem) -> bool:
     )  # "Unable to perform update/upsert by non-unique 0-N property P"
 
 
+def _lacks(said: Problem, id_property: str) -> bool:
+    """Every record carries its key: where that property does not exist, no record is at fault."""
+    return any(
+        detail.property == id_property and detail.error == "PROPERTY_DOESNT_EXIST"
+        for detail in said.details
+    )
+
+
 def _no_endpoint(said: Problem, status: int) -> bool:
-    return status in {301, 302, 307, 308, 404, 405, 410} and said.category is None
+    return (300 <= status < 400 or status in {404, 405, 410}) and said.category is None
 
 
 def reason_of(said: Problem, status: int) -> Reason:
@@ -82,7 +93,7 @@ def reason_of(said: Problem, status: int) -> Reason:
     code = _BY_CATEGORY.get(said.category or "") or _BY_ERROR.get(detail.error)
     if code is None:
         code = Code.PROPERTY_INVALID if detail.property else Code.REFUSED
-    message = detail.message or said.message
+    message = detail.message or said.message or f"HubSpot refused it ({status}) without a word"
     more = len({d.property for d in said.details} - {detail.property})
     if more:
         message = f"{message} (and {more} more properties)"
@@ -92,8 +103,6 @@ def reason_of(said: Problem, status: int) -> Reason:
 def verdict_of(said: Problem, status: int) -> Verdict:
     """What an error entry that names a record says of it."""
     reason = reason_of(said, status)
-    if (halted := set_up_fault(said, 0)) is not None:
-        return halted
     if said.category in {"RATE_LIMITS", "RATE_LIMIT"}:
         return Retryable(
             Reason(Code.THROTTLED, reason.message, status, said.category, said.correlation_id),
@@ -161,13 +170,11 @@ def _accused(sent: Input, call: BatchCall, said: Problem) -> tuple[bool, bool]:
 
 
 def _carriers(detail: Detail, call: BatchCall) -> list[Input]:
-    """The records that could be meant: they carry the property, and the value where the answer quotes it."""
-    carriers = [
-        i
-        for i in call.inputs
-        if detail.property in i.values and detail.property != call.id_property
-    ]
+    """The records that could be meant: they carry the property, and the value where it is quoted."""
+    carriers = [i for i in call.inputs if detail.property in i.values]
     quoted = [i for i in carriers if _quotes(detail, i.values[detail.property or ""])]
+    if detail.property == call.id_property:
+        return quoted  # every record carries its key: only the quoted one is meant
     return quoted or carriers
 
 

@@ -23,13 +23,18 @@ from service.core.answers import (
     problem,
 )
 from service.core.calls import BatchCall
-from service.core.events import RECORD_ID
+from service.core.index import Index
 from service.core.reasons import Code, Reason
 from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable, Verdict
 
 MIGRATION_PAUSE = 60.0  # seconds; 477 carries Retry-After, this is for one that does not
 LOCK_PAUSE = 2.0  # seconds; HubSpot: "locks last 2 s, leave at least 2 s between calls"
+LONG = 60.0  # seconds; who asks for more gets a pause, not messages held unacked
+_DIGITS = 9  # of a number of seconds that is worth reading
 _BODY_SHOWN = 200  # characters of an answer that nobody can read
+_WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})  # say it by status
+_OURS: Final = ("Invalid input JSON", "Invalid JSON input")
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})  # about the records, if not the set-up
 
 _UNRESOLVED: Final = Retryable(
     Reason(Code.UNCONFIRMED, "HubSpot answered without a word about this record"),
@@ -56,7 +61,7 @@ def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple
         case NoReply():
             return (_no_reply(reply),) * len(call.inputs)
         case BatchReply(status=status) if 200 <= status < 300:
-            return _accepted(call, reply)
+            return _accepted(call, reply, configured)
         case BatchReply():
             return _refused(call, reply, configured)
 
@@ -71,10 +76,12 @@ def read_keys(
     if body is None:
         return (_unreadable(reply),) * len(call.inputs)
     found: list[Found | Missing | Verdict] = [_UNRESOLVED] * len(call.inputs)
-    index = _Index(call)
+    index = Index(call)
     for entry in objects(body, "errors"):
-        for at in index.named(problem(entry, None)):
-            found[at] = Missing()
+        said = problem(entry, correlation_id(reply))
+        missing = said.category == "OBJECT_NOT_FOUND"  # another error is no word on what exists
+        for at in index.named(said):
+            found[at] = Missing() if missing else _named(said, call, reply, configured)
     for result in objects(body, "results"):
         at_result = index.result(result)
         if at_result is not None:
@@ -109,68 +116,34 @@ def _unreadable(reply: BatchReply) -> Retryable:
 # --- 2xx: record by record ------------------------------------------------------------------------------
 
 
-class _Index:
-    """Where in a call a record stands, by all that an answer may name it by."""
-
-    def __init__(self, call: BatchCall) -> None:
-        self._id_property = call.id_property
-        self._by_trace = {i.trace: at for at, i in enumerate(call.inputs) if i.trace}
-        self._by_id = {i.id: at for at, i in enumerate(call.inputs)}
-        self._inputs = call.inputs
-        self._by_folded: dict[str, int | None] | None = None
-
-    def named(self, said: Problem) -> list[int]:
-        """Every input that an error names; one entry may name many."""
-        if said.traces:
-            return [self._by_trace[t] for t in said.traces if t in self._by_trace]
-        return [at for at in (self._key(i) for i in said.ids) if at is not None]
-
-    def result(self, result: Mapping[str, Any]) -> int | None:
-        """The input that a result answers; None for a stranger or a result without an id."""
-        record_id = result.get("id")
-        if not isinstance(record_id, str | int):
-            return None
-        if (at := self._by_trace.get(result.get("objectWriteTraceId", ""))) is not None:
-            return at
-        if self._id_property == RECORD_ID:
-            return self._by_id.get(str(record_id))
-        properties = result.get("properties")
-        key = properties.get(self._id_property) if isinstance(properties, dict) else None
-        return self._key(key) if isinstance(key, str) else None
-
-    def _key(self, key: str) -> int | None:
-        at = self._by_id.get(key)
-        return at if at is not None else self._folded().get(_fold(key))
-
-    def _folded(self) -> Mapping[str, int | None]:
-        """Keys as HubSpot may have normalised them; those that fold to one value identify nobody."""
-        if self._by_folded is None:
-            self._by_folded = {}
-            for at, sent in enumerate(self._inputs):
-                folded = _fold(sent.id)
-                self._by_folded[folded] = None if folded in self._by_folded else at
-        return self._by_folded
-
-
-def _fold(key: str) -> str:
-    return key.strip().casefold()
-
-
-def _accepted(call: BatchCall, reply: BatchReply) -> tuple[Verdict, ...]:
+def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
     if call.endpoint == "archive" and not reply.body.strip():
         return tuple(Applied(i.id, None) for i in call.inputs)  # 204 is all that archive ever says
     body = document(reply)
     if body is None:
         return (_unreadable(reply),) * len(call.inputs)
-    index = _Index(call)
+    index = Index(call)
     verdicts: list[Verdict | None] = [None] * len(call.inputs)
     for result in objects(body, "results"):
         if (at := index.result(result)) is not None:
             verdicts[at] = Applied(str(result["id"]), _created(call, result))
-    unattributed = _errors(reply, body, index, verdicts)
-    if call.endpoint == "archive" and not unattributed:
+    unattributed: list[Verdict] = []
+    for entry in objects(body, "errors"):
+        said = problem(entry, correlation_id(reply))
+        verdict = _named(said, call, reply, configured)
+        named = index.named(said)
+        if not named:
+            unattributed.append(verdict)
+        for at in named:
+            verdicts[at] = _also(verdicts[at], verdict)
+    if call.endpoint == "archive" and not unattributed and body.get("status") == "COMPLETE":
         return tuple(v or Applied(i.id, None) for v, i in zip(verdicts, call.inputs, strict=True))
-    return _resolve(verdicts, unattributed, reply)
+    return _resolve(verdicts, unattributed)
+
+
+def _also(known: Verdict | None, verdict: Verdict) -> Verdict:
+    """In both lists: never seen, and no evidence of either. Asked again."""
+    return _UNRESOLVED if isinstance(known, Applied) or known is _UNRESOLVED else verdict
 
 
 def _created(call: BatchCall, result: Mapping[str, Any]) -> bool | None:
@@ -180,42 +153,16 @@ def _created(call: BatchCall, result: Mapping[str, Any]) -> bool | None:
     return created if isinstance(created, bool) else None
 
 
-def _errors(
-    reply: BatchReply, body: Mapping[str, Any], index: _Index, verdicts: list[Verdict | None]
-) -> list[Problem]:
-    """Put every error at the record that it names; the ones that name none are returned."""
-    unattributed: list[Problem] = []
-    for entry in objects(body, "errors"):
-        said = problem(entry, correlation_id(reply))
-        named = index.named(said)
-        if not named:
-            unattributed.append(said)
-        for at in named:
-            # In both lists: never seen, and no evidence of either. Asked again.
-            verdicts[at] = (
-                _UNRESOLVED
-                if isinstance(verdicts[at], Applied)
-                else blame.verdict_of(said, reply.status)
-            )
-    return unattributed
-
-
 def _resolve(
-    verdicts: Sequence[Verdict | None], unattributed: Sequence[Problem], reply: BatchReply
+    verdicts: Sequence[Verdict | None], unattributed: Sequence[Verdict]
 ) -> tuple[Verdict, ...]:
     """The records in neither list: unresolved, and suspects where an error names nobody."""
     silent: Verdict = _UNRESOLVED
     if unattributed and (missing := sum(verdict is None for verdict in verdicts)):
-        said = blame.verdict_of(unattributed[0], reply.status)
-        if isinstance(said, Rejected):
-            alone = len(verdicts) == 1
-            silent = (
-                said
-                if alone
-                else Refused(said.reason, named=missing == len(unattributed), ambiguous=True)
-            )
-        else:
-            silent = said
+        silent = unattributed[0]
+        if isinstance(silent, Rejected) and len(verdicts) > 1:
+            named = missing == len(unattributed)
+            silent = Refused(silent.reason, named=named, ambiguous=True)
     return tuple(verdict or silent for verdict in verdicts)
 
 
@@ -223,53 +170,70 @@ def _resolve(
 
 
 def _refused(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
-    said = problem(document(reply) or {}, correlation_id(reply))
-    whole = _whole(said, reply, call, configured)
-    if whole is not None:
-        return (whole,) * len(call.inputs)
+    body = document(reply)
+    said = problem(body or {}, correlation_id(reply))
+    if body is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
+        shared: Verdict | None = _unreadable(reply)  # a firewall's page: not HubSpot's verdict
+    else:
+        shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
+    if shared is not None:
+        return (_paused_if_long(shared),) * len(call.inputs)
     return blame.whole_call(call, said, reply.status)
 
 
-def _whole(said: Problem, reply: BatchReply, call: BatchCall, configured: str) -> Verdict | None:
+def _named(said: Problem, call: BatchCall, reply: BatchReply, configured: str) -> Verdict:
+    """What an error entry of a 2xx says of the records that it names."""
+    return _set_up(said, 0, call, configured) or blame.verdict_of(said, reply.status)
+
+
+def _set_up(said: Problem, status: int, call: BatchCall, configured: str) -> Verdict | None:
+    halted = blame.set_up_fault(said, status, call.id_property)
+    if (
+        halted is not None
+        and halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE
+        and call.id_property != configured
+    ):
+        return Rejected(halted.reason)  # the event itself asked for that property
+    return halted
+
+
+def _whole(said: Problem, reply: BatchReply) -> Verdict | None:
     """The verdict that every record shares; None where the records themselves were refused."""
-    halted = blame.set_up_fault(said, reply.status)
-    if halted is not None:
-        if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and call.id_property != configured:
-            return Rejected(halted.reason)  # the event itself asked for that property
-        return halted
     after = retry_after(reply)
-    reason = blame.reason_of(said, reply.status)
     match reply.status:
         case 429:
             return _limited(said, after)
         case 423:
-            locked = Reason(
-                Code.LOCKED,
-                f"HubSpot has the record locked: {said.message}",
-                423,
-                said.category,
-                said.correlation_id,
-            )
+            message = f"HubSpot has the record locked: {said.message}"
+            locked = Reason(Code.LOCKED, message, 423, said.category, said.correlation_id)
             return Retryable(locked, Cause.RECORD, max(LOCK_PAUSE, after or 0.0))
         case 477:
-            migrating = Reason(
-                Code.MIGRATING,
-                "HubSpot is moving the account to another data centre",
-                477,
-                None,
-                said.correlation_id,
-            )
+            message = "HubSpot is moving the account to another data centre"
+            migrating = Reason(Code.MIGRATING, message, 477, None, said.correlation_id)
             return Halted(migrating, MIGRATION_PAUSE if after is None else after)
-        case 408:
-            return Retryable(_server(reason, reply), Cause.SERVER, after, ambiguous=True)
-        case status if status >= 500:
-            return Retryable(_server(reason, reply), Cause.SERVER, after, ambiguous=True)
-        case _:
+        case 400 if said.message.startswith(_OURS):
+            return _unreadable(reply)  # about the call's shape: no record is at fault
+        case status if status in _REFUSALS:
             return None
+        case status if status >= 500 or status == 408:
+            reason = _server(blame.reason_of(said, status), reply)
+            return Retryable(reason, Cause.SERVER, after, ambiguous=True)
+        case _:
+            return _unreadable(reply)
+
+
+def _paused_if_long(verdict: Verdict) -> Verdict:
+    """Who asks for a long wait gets a pause: held messages would outlast the broker's patience."""
+    match verdict:
+        case Retryable(reason, _, after) if after is not None and after > LONG:
+            return Halted(reason, after)
+        case _:
+            return verdict
 
 
 def _server(reason: Reason, reply: BatchReply) -> Reason:
-    said = reason.message or reply.body[:_BODY_SHOWN].decode("utf-8", "replace")
+    known = document(reply)
+    said = reason.message if known else reply.body[:_BODY_SHOWN].decode("utf-8", "replace")
     message = (
         f"HubSpot answered {reply.status}: {said}" if said else f"HubSpot answered {reply.status}"
     )
@@ -298,4 +262,4 @@ def _limited(said: Problem, after: float | None) -> Verdict:
 def retry_after(reply: BatchReply) -> float | None:
     """Seconds, where the answer holds them. Documented for 477 only; honoured wherever it stands."""
     value = reply.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= _DIGITS else None

@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.simulation import Simulation, Traffic
 
-SEEDS = int(os.environ.get("CORE_SEEDS", "60"))
+SEEDS = int(os.environ.get("CORE_SEEDS", "300"))
 
 
 def _balanced(done: Simulation) -> None:
