@@ -107,8 +107,8 @@ class Pipeline:
         """These channels have ended: what waits from them is the broker's again."""
         self._alive -= epochs
         self._metrics.channel_losses.inc(len(epochs))
-        for dropped in self._backlog.forget(epochs):
-            self._again(self._repeats.failed(dropped))
+        self._backlog.forget(epochs)
+        self._again(self._repeats.forget(epochs))
         self._wake.set()
 
     def _take_in(self, contribution: Contribution) -> None:
@@ -322,8 +322,6 @@ class Pipeline:
         for slot in slots:
             dead = frozenset(c.delivery.epoch for c in slot.contributions) - self._alive
             left = without_epochs(slot, dead) if dead else slot
-            for dropped in (c for c in slot.contributions if c.delivery.epoch in dead):
-                self._again(self._repeats.failed(dropped))
             if left is not None:
                 kept.append(left)
         return kept

@@ -152,7 +152,9 @@ class Publisher:
             self.trouble = (
                 f"the broker refuses messages for {message.routing_key}: the queue is full"
             )
-            log.warning("publish_refused", exchange=message.exchange, routing_key=message.routing_key)
+            log.warning(
+                "publish_refused", exchange=message.exchange, routing_key=message.routing_key
+            )
             return False
         return True
 

@@ -79,9 +79,7 @@ def contribution(  # noqa: PLR0913  (an event has that many sides)
     """One parsed event: through the real parser, from real bytes."""
     tag = next(_TAGS)
     event = document(operation, key, event_id or f"e-{tag}", **values)
-    taken = parse(
-        delivery(orjson.dumps(event), epoch=epoch, tag=tag, headers=headers), id_property
-    )
+    taken = parse(delivery(orjson.dumps(event), epoch=epoch, tag=tag, headers=headers), id_property)
     assert isinstance(taken, Contribution), taken
     return taken
 

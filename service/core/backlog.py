@@ -2,17 +2,17 @@
 
 Laws, each a property test: no batch exceeds its size, mixes operations or names an order twice; of an
 order at most one slot is in flight, and its events leave in arrival order; a slot leaves within `linger`
-of becoming due when somebody takes; slots under suspicion (`company`) travel together and with nobody else.
+when somebody takes, within PATIENCE lingers while company is known to be coming; slots under suspicion (`company`) travel together and with nobody else.
 
 A lane is one order's queue of slots; only its head may travel. A lane whose head may travel stands in
 exactly one berth: the heads that could share a call.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from service.core.events import Contribution, Operation, Order
 from service.core.slots import Slot, coalesce, slot_of, without_epochs
@@ -26,6 +26,7 @@ class BatchPolicy:
 
     size: int = 100  # records; HubSpot takes no more than 100 a call
     linger: float = 0.25  # seconds that a slot may wait for company
+    window: int = 750  # events held from which on more are known to wait in the queue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,9 @@ class _Lane:
     travelling: bool = False
 
 
+PATIENCE: Final = 4  # lingers that a partial batch may wait while company is known to be coming
+
+
 class Backlog:
     """All that is held: waiting in lanes, or in flight."""
 
@@ -65,6 +69,7 @@ class Backlog:
         self._lanes: dict[Order, _Lane] = {}
         self._berths: dict[_Berth, list[_Waiting]] = {}
         self._delayed: list[_Waiting] = []  # heads that are not to be tried before a time
+        self._behind: Counter[_Berth] = Counter()  # slots behind a head: company that is coming
         self._arrivals = 0
         self._draining = False
         self.held = 0  # contributions
@@ -79,9 +84,12 @@ class Backlog:
         if lane.slots and (merged := coalesce(lane.slots[-1], contribution)) is not None:
             lane.slots[-1] = merged
             return
-        lane.slots.append(slot_of(contribution, now))
+        slot = slot_of(contribution, now)
+        lane.slots.append(slot)
         if len(lane.slots) == 1 and not lane.travelling:
-            self._moor(lane.slots[0])
+            self._moor(slot)
+        else:
+            self._behind[_berth_of(slot)] += 1
 
     def take(self, now: float) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
@@ -89,7 +97,7 @@ class Backlog:
         due = [
             (heads[0], berth)
             for berth, heads in self._berths.items()
-            if self._draining or len(heads) >= self._policy.size or heads[0].due <= now
+            if self._draining or len(heads) >= self._policy.size or self._due(berth, heads) <= now
         ]
         if not due:
             return None
@@ -101,7 +109,9 @@ class Backlog:
         if self._draining and self._berths:
             return 0.0
         moments = [
-            heads[0].due for heads in self._berths.values() if len(heads) < self._policy.size
+            self._due(berth, heads)
+            for berth, heads in self._berths.items()
+            if len(heads) < self._policy.size
         ]
         if len(moments) < len(self._berths):
             return 0.0
@@ -117,6 +127,7 @@ class Backlog:
     def put_back(self, slot: Slot, *slots: Slot) -> None:
         """The slot was not applied: `slots` (itself, or its parts) wait again at the lane's head."""
         self._lanes[slot.order].slots.extendleft(reversed(slots))
+        self._behind.update(map(_berth_of, slots))
         self.held += sum(len(s.contributions) for s in slots) - len(slot.contributions)
         self._land(slot.order)
 
@@ -157,9 +168,25 @@ class Backlog:
         lane.travelling = False
         self.in_flight -= 1
         if lane.slots:
+            berth = _berth_of(lane.slots[0])
+            self._behind[berth] -= 1
+            if not self._behind[berth]:
+                del self._behind[berth]  # companies come and go
             self._moor(lane.slots[0])
         else:
             del self._lanes[order]
+
+    def _due(self, berth: _Berth, heads: list[_Waiting]) -> float:
+        """When a partial batch leaves: after the linger, later while its company is known to come.
+
+        Company is coming from behind heads of other operations, or from the queue while intake is full.
+        Then a partial batch costs a call that a fuller one saves, and everybody is waiting anyway.
+        """
+        head = self._lanes[heads[0].order].slots[0]
+        alone = berth.company or head.sealed or head.attempts
+        if alone or (self._behind[berth] <= 0 and self.held < self._policy.window):
+            return heads[0].due
+        return heads[0].due + (PATIENCE - 1) * self._policy.linger
 
     def _moor(self, slot: Slot) -> None:
         self._arrivals += 1
@@ -170,7 +197,7 @@ class Backlog:
         self._berth(slot, _Waiting(due, self._arrivals, slot.order))
 
     def _berth(self, slot: Slot, waiting: _Waiting) -> None:
-        berth = _Berth(slot.operation, slot.order.id_property, slot.company)
+        berth = _berth_of(slot)
         heads = self._berths.get(berth)
         if heads is None:
             self._berths[berth] = [waiting]
@@ -198,7 +225,7 @@ class Backlog:
     def _trigger(self, heads: list[_Waiting], now: float) -> Trigger:
         if len(heads) >= self._policy.size:
             return "size"
-        if heads[0].due > now:
+        if self._draining and heads[0].due > now:
             return "drain"
         return "retry" if self._lanes[heads[0].order].slots[0].attempts else "linger"
 
@@ -206,7 +233,13 @@ class Backlog:
         self._lanes = {
             order: lane for order, lane in self._lanes.items() if lane.slots or lane.travelling
         }
-        self._berths, self._delayed = {}, []
+        self._berths, self._delayed, self._behind = {}, [], Counter()
         for lane in self._lanes.values():
-            if lane.slots and not lane.travelling:
-                self._moor(lane.slots[0])
+            waiting = list(lane.slots)
+            if waiting and not lane.travelling:
+                self._moor(waiting.pop(0))
+            self._behind.update(map(_berth_of, waiting))
+
+
+def _berth_of(slot: Slot) -> _Berth:
+    return _Berth(slot.operation, slot.order.id_property, slot.company)
