@@ -1,0 +1,78 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# They need make and Python >= 3.11; what else is missing they install, or say what to install.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+ARGS ?=
+
+# pip is enough; uv, where it is on the PATH, does the same in a tenth of the time.
+INSTALL = $(if $(shell command -v uv),uv pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q)
+
+.PHONY: help
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: .venv/.run  ## a private RabbitMQ, a local HubSpot and the real service, live, from nothing
+	@$(BIN)/ordersync demo $(ARGS)
+
+.PHONY: test
+test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" to choose)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: .venv/.dev  ## the tests that need no broker
+	@$(BIN)/pytest -m "not broker" $(ARGS)
+
+.PHONY: lint
+lint: .venv/.dev  ## style, types, and who may import whom
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/.dev  ## mend what ruff can mend
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+# The locks name exact files by hash and no host, so that any index that has them will do.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: lock
+lock:  ## write the locks anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+	$(LOCK) $(ARGS) pyproject.toml -o requirements.txt
+	$(LOCK) $(ARGS) pyproject.toml --group dev --all-extras -c requirements.txt -o requirements-dev.txt
+	$(LOCK) $(ARGS) --group build -c requirements-dev.txt -o requirements-build.txt
+
+.PHONY: venv
+venv: .venv/.dev  ## the Python environment for development
+
+.PHONY: clean
+clean:  ## remove the environment and everything generated
+	rm -rf .venv dist .coverage coverage.xml
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. `.venv/.run` has what the service needs, `.venv/.dev` all of that and the tools;
+# both are stamps, made again when a lock or the project's own metadata changed.
+
+.venv/bin/python:
+	@tools/venv .venv
+
+.venv/.run: requirements.txt requirements-build.txt pyproject.toml | .venv/bin/python
+	@echo "installing what the service needs"
+	@$(INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt pyproject.toml | .venv/bin/python
+	@echo "installing what the tests and tools need"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/.run
