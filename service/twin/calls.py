@@ -1,7 +1,7 @@
 """One HTTP call as the operations see it: already read, timed and numbered; nothing of ASGI."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -10,8 +10,7 @@ from service.twin.faults import Chosen, Subject
 from service.twin.kinds import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """One record that a call wrote: what the journal keeps of it."""
 
     kind: str

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.twin.kinds import CONTACTS, LINE_ITEMS, ORDERS, Kind
-from service.twin.values import READERS, Reader, options_reader
+from service.twin.values import READERS, Reader, options_reader, refusing_reader
 
 # Active ISO 4217 codes of the currencies that shops commonly price in.
 _CODES = """
-IES AED ARS AUD BDT BGN BHD BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DOP EGP EUR GBP GEL GHS GTQ
+AED ARS AUD BDT BGN BHD BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DOP EGP EUR GBP GEL GHS GTQ
 HKD HNL HUF IDR ILS INR ISK JMD JOD JPY KES KRW KWD KZT LBP LKR MAD MXN MYR NGN NIO NOK NZD OMR
 PAB PEN PHP PKR PLN PYG QAR RON RSD RUB SAR SEK SGD THB TND TRY TTD TWD TZS UAH UGX USD UYU VND
 XAF XOF ZAR
@@ -48,6 +48,8 @@ class PropertyDefinition:
 
     def reader(self) -> Reader:
         """What turns a sent value of this property into the stored text."""
+        if self.read_only:
+            return refusing_reader(self.name)
         if self.type == "enumeration":
             return options_reader(self.options, several=self.field_type == "checkbox")
         return READERS[self.type]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 CallFault = Literal[
     "answer", "hang", "cut", "truncate", "html", "slow", "drift", "empty", "refuse-batch", "lump"
@@ -88,8 +88,7 @@ class FaultRule:
         return self.fault in RECORD_FAULTS
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """One record that a call is about, as the rules see it."""
 
     key: str

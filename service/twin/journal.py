@@ -3,9 +3,10 @@
 from collections import Counter, deque
 from typing import Any, Literal
 
-from service.twin.calls import Call
+from service.twin.calls import Call, Written
 
-Written = tuple[float, int, str, str, str, str, dict[str, str]]
+# The writes of one call: when, the call's number, its operation, and each record written.
+Writes = tuple[float, int, str, list[Written]]
 
 
 class Journal:
@@ -14,14 +15,16 @@ class Journal:
     def __init__(self, keep: Literal["off", "calls", "writes"], size: int) -> None:
         """Start empty."""
         self._keep = keep
+        self._most_writes = size * 10
         self.calls: deque[dict[str, Any]] = deque(maxlen=size)
-        self.writes: deque[Written] = deque(maxlen=size * 10)
+        self.writes: deque[Writes] = deque()
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         self.calls.clear()
         self.writes.clear()
+        self._held_writes = 0
         self.number = 0
         self.by_status: Counter[tuple[str, int]] = Counter()
         self.records_written: Counter[str] = Counter()
@@ -53,19 +56,21 @@ class Journal:
                 "correlation_id": call.correlation_id,
             }
         )
-        if self._keep == "writes":
-            number, operation = self.number, call.operation
-            self.writes.extend(
-                (elapsed, number, operation, each.kind, each.id, each.key, each.properties)
-                for each in call.writes
-            )
+        if self._keep == "writes" and call.writes:
+            self.writes.append((elapsed, self.number, call.operation, call.writes))
+            self._held_writes += len(call.writes)
+            while self._held_writes > self._most_writes:
+                self._held_writes -= len(self.writes.popleft()[-1])
 
     def shown(self) -> dict[str, Any]:
         """As `/_twin/journal` answers it."""
-        names = ("time", "call", "operation", "kind", "id", "key", "properties")
         return {
             "calls": list(self.calls),
-            "writes": [dict(zip(names, entry, strict=True)) for entry in self.writes],
+            "writes": [
+                {"time": elapsed, "call": number, "operation": operation, **each._asdict()}
+                for elapsed, number, operation, writes in self.writes
+                for each in writes
+            ],
         }
 
     def counted(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ holders, earlier inputs of the same batch included. `batches` decides what becom
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ from service.twin.records import Record, Table
 from service.twin.values import BadValueError
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One input of a batch, its shape checked; `id` as it was sent."""
 
     id: str
@@ -78,9 +77,10 @@ def property_message(details: Sequence[Detail], portal_id: int) -> str:
 def read_properties(raw: Any) -> dict[str, Any]:
     """The `properties` of an input: an object of scalars; a 400 for any other shape."""
     properties = expect_object(raw, "`properties`")
-    for name, value in properties.items():
-        if type(value) not in _SCALARS:
-            expect_text(value, f"`properties[{name}]`")
+    if not _SCALARS.issuperset(map(type, properties.values())):
+        for name, value in properties.items():
+            if value is not None:
+                expect_text(value, f"`properties[{name}]`")
     return properties
 
 
@@ -91,24 +91,20 @@ def judge_values(table: Table, sent: Mapping[str, Any]) -> tuple[dict[str, str],
     """Values by their definitions: (what would be stored, what is refused)."""
     clean: dict[str, str] = {}
     details: list[Detail] = []
-    readers, definitions = table.readers, table.definitions
+    readers = table.readers
     for name, raw in sent.items():
         reader = readers.get(name)
         if reader is None:
             message = f'Property "{name}" does not exist'
             details.append(Detail("PROPERTY_DOESNT_EXIST", name, message))
-        elif definitions[name].read_only:
-            message = f'"{name}" is a read only property; its value cannot be set.'
-            details.append(Detail("READ_ONLY_VALUE", name, message))
-        elif raw is None or raw == "":
-            clean[name] = ""
-        else:
-            try:
-                clean[name] = reader(raw)
-            except BadValueError as error:
-                details.append(Detail(error.code, name, str(error)))
-    for name in table.holders.keys() & clean.keys():
-        clean[name] = table.folded(name, clean[name])
+            continue
+        cleared = raw is None or raw == ""
+        try:
+            clean[name] = "" if cleared and name not in table.read_only else reader(raw)
+        except BadValueError as error:
+            details.append(Detail(error.code, name, str(error)))
+    if table.folding:
+        clean |= {name: clean[name].lower() for name in table.folding & clean.keys()}
     return clean, details
 
 

@@ -23,6 +23,7 @@ class Portal:
         self.clock = clock
         self.random = Random(f"portal {options.seed}")  # noqa: S311
         self.last_id = _FIRST_ID
+        self.source_id = str(options.app_id)
         self.pipelines = Pipelines()
         self.links = Links()
         self.tables = {kind.name: self._table(kind) for kind in KINDS}

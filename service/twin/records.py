@@ -4,12 +4,16 @@ Writes here never fail: judging a write is `plans`' part. A value is held by one
 unique property; archiving lets go of it, as far as live records are concerned.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from service.twin.definitions import PropertyDefinition
 from service.twin.kinds import Kind
 from service.twin.values import Reader, plain
+
+# When, and which values became what: one entry a write, so that a write costs one tuple.
+Change = tuple[int, dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -20,7 +24,7 @@ class Record:
     created: int
     updated: int
     properties: dict[str, str] = field(default_factory=dict)
-    history: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    history: list[Change] = field(default_factory=list)
     archived_at: int | None = None
 
 
@@ -46,6 +50,8 @@ class Table:
         self.archived: dict[str, Record] = {}
         self.aliases: dict[str, str] = {}
         self.fold = fold
+        self.folding: set[str] = set()
+        self.read_only: set[str] = set()
         self.history_depth = history_depth
         self.same_value_history = same_value_history
         for definition in definitions.values():
@@ -55,6 +61,10 @@ class Table:
         """Add or replace a property definition."""
         self.definitions[definition.name] = definition
         self.readers[definition.name] = definition.reader()
+        if definition.read_only:
+            self.read_only.add(definition.name)
+        if definition.type == "email" or (self.fold and definition.unique):
+            self.folding.add(definition.name)
         if definition.unique:
             self.holders.setdefault(definition.name, {})
             self.archived_holders.setdefault(definition.name, {})
@@ -68,7 +78,7 @@ class Table:
 
     def folded(self, name: str, value: str) -> str:
         """The value under which a unique property is held."""
-        return value.lower() if self.fold or self.definitions[name].type == "email" else value
+        return value.lower() if name in self.folding else value
 
     def find(self, given: object, id_property: str | None) -> Record | None:
         """The live record that an id or a unique value means; None if there is none."""
@@ -85,7 +95,7 @@ class Table:
         records: dict[str, Record],
         holders: dict[str, dict[str, str]],
     ) -> Record | None:
-        text = plain(given)
+        text = given if type(given) is str else plain(given)
         if id_property is None or id_property == "hs_object_id":
             return records.get(self.aliases.get(text, text))
         held = holders.get(id_property)
@@ -111,23 +121,23 @@ class Table:
 
     def write(self, record: Record, clean: Mapping[str, str], stamp: int) -> None:
         """Set judged values; the empty string clears."""
-        properties, history = record.properties, record.history
+        properties = record.properties
         if not self.holders.keys().isdisjoint(clean):
             self._move_holds(record, clean)
-        for name, value in clean.items():
-            if properties.get(name, "") == value and not self.same_value_history:
-                continue
-            entries = history.get(name)
-            if entries is None:
-                history[name] = [(stamp, value)]
-            else:
-                entries.append((stamp, value))
-                del entries[: -self.history_depth]
-            if value:
-                properties[name] = value
-            else:
-                properties.pop(name, None)
+        changed = {
+            name: value
+            for name, value in clean.items()
+            if self.same_value_history or properties.get(name, "") != value
+        }
         record.updated = stamp
+        if not changed:
+            return
+        properties.update(changed)
+        if "" in changed.values():
+            record.properties = {name: value for name, value in properties.items() if value}
+        record.history.append((stamp, changed))
+        if len(record.history) > 4 * self.history_depth:
+            record.history = compacted(record.history, self.history_depth)
 
     def _move_holds(self, record: Record, clean: Mapping[str, str]) -> None:
         for name, held in self.holders.items():
@@ -179,3 +189,20 @@ class Table:
             group.clear()
         for held in (*self.holders.values(), *self.archived_holders.values()):
             held.clear()
+
+
+def compacted(history: list[Change], depth: int) -> list[Change]:
+    """The history with at most `depth` entries for each property, the newest of them."""
+    seen: Counter[str] = Counter()
+    kept: list[Change] = []
+    for stamp, changed in reversed(history):
+        seen.update(changed.keys())
+        if recent := {name: value for name, value in changed.items() if seen[name] <= depth}:
+            kept.append((stamp, recent))
+    return kept[::-1]
+
+
+def history_of(record: Record, name: str, depth: int) -> list[tuple[int, str]]:
+    """When a property got which value, newest first, at most `depth` of them."""
+    entries = [(stamp, changed[name]) for stamp, changed in record.history if name in changed]
+    return entries[: -depth - 1 : -1]

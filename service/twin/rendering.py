@@ -7,7 +7,7 @@ from typing import Any
 from service.twin.clock import iso
 from service.twin.kinds import CONTACTS, LINE_ITEMS, Kind
 from service.twin.portal import Portal
-from service.twin.records import Record, Table
+from service.twin.records import Record, Table, history_of
 
 # Which of HubSpot's two spellings of the dates a type uses: (created, modified).
 _DATES = {
@@ -47,16 +47,17 @@ def written(portal: Portal, table: Table, record: Record, sent: Iterable[str]) -
     created, modified = date_names(table.kind)
     stored = record.properties
     created_at, updated_at = iso(record.created), iso(record.updated)
-    properties = {name: stored.get(name, "") for name in sent}
-    properties[created] = created_at
-    properties[modified] = updated_at
-    properties["hs_object_id"] = record.id
-    properties["hs_object_source"] = "INTEGRATION"
-    properties["hs_object_source_id"] = str(portal.options.app_id)
-    properties["hs_object_source_label"] = "INTEGRATION"
     return {
         "id": record.id,
-        "properties": properties,
+        "properties": {
+            **{name: stored.get(name, "") for name in sent},
+            created: created_at,
+            modified: updated_at,
+            "hs_object_id": record.id,
+            "hs_object_source": "INTEGRATION",
+            "hs_object_source_id": portal.source_id,
+            "hs_object_source_label": "INTEGRATION",
+        },
         "createdAt": created_at,
         "updatedAt": updated_at,
         "archived": False,
@@ -106,7 +107,7 @@ def _histories(
     return {
         name: [
             {"value": value, "timestamp": iso(stamp), **source}
-            for stamp, value in reversed(record.history.get(name, ()))
+            for stamp, value in history_of(record, name, portal.options.history_depth)
         ]
         for name in names
         if name in table.definitions

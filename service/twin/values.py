@@ -8,6 +8,7 @@ reach a reader.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -86,7 +87,11 @@ def read_date(raw: Any) -> str:
 
 
 def _moment(raw: Any) -> int:
-    text = plain(raw).strip()
+    return _parsed(plain(raw).strip())
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> int:
     if _LONG.fullmatch(text):
         return _within_the_calendar(int(text), text)
     try:
@@ -115,6 +120,17 @@ def options_reader(options: tuple[str, ...], *, several: bool) -> Reader:
             if option not in known:
                 raise _not_an_option(option, options)
         return ";".join(chosen) if several else text
+
+    return read
+
+
+def refusing_reader(name: str) -> Reader:
+    """A reader for a property that HubSpot alone writes."""
+
+    def read(_: Any) -> str:
+        raise BadValueError(
+            "READ_ONLY_VALUE", f'"{name}" is a read only property; its value cannot be set.'
+        )
 
     return read
 
