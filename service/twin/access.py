@@ -22,6 +22,7 @@ class Access:
         """No OAuth token issued yet."""
         self._options = options
         self.issued: dict[str, float] = {}
+        self.revoked = False
 
     def identify(self, token: str, now: float) -> Identity:
         """The app of a token; 401 for one that is missing, unknown or expired."""

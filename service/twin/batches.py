@@ -5,29 +5,38 @@ duplicates, then each input's values. With a trace id on every input the refused
 of a 207; without, one refused input refuses the batch and nothing is written.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.twin import rendering
-from service.twin.answers import Answer, Refusal, bad_shape, refusal, validation
-from service.twin.calls import Call, Written, expect_list, expect_object, expect_text
-from service.twin.clock import iso
+from service.twin.answers import Answer, Refusal, refusal, validation
+from service.twin.calls import Call, Written, expect_text
+from service.twin.envelopes import answered, nothing
 from service.twin.faults import FaultRule
+from service.twin.inputs import (
+    LARGEST_HISTORY_BATCH,
+    read_entry,
+    read_id,
+    read_inputs,
+    read_names,
+    refuse_duplicates,
+    refuse_identity,
+    refuse_non_unique,
+    refuse_repeated,
+    too_many,
+)
 from service.twin.plans import (
     Detail,
     Entry,
     Plan,
     Planner,
     RecordRefusal,
+    applied,
     property_message,
-    read_properties,
 )
 from service.twin.portal import Portal
 from service.twin.records import Table
 
-LARGEST_BATCH = 100
-LARGEST_HISTORY_BATCH = 50
 # Four refused properties came back with three nested errors: the list is cut short.
 _NESTED_ERRORS = 3
 _GOOD = {"create": 201, "update": 200, "upsert": 200, "read": 200}
@@ -38,11 +47,11 @@ def batch_write(portal: Portal, call: Call) -> Answer:
     verb, table = call.operation, portal.table(call.table_kind)
     inputs = read_inputs(call)
     if not inputs:
-        return _nothing(call, _GOOD[verb])
+        return nothing(call, _GOOD[verb])
     entries = [read_entry(raw, verb) for raw in inputs]
     refuse_identity(table, entries, verb)
     refuse_duplicates(table, entries, verb)
-    planner = Planner(table, portal.options)
+    planner = Planner(portal, table)
     plans = [_planned(portal, table, planner, entry, verb) for entry in entries]
     _strike(plans, call.chosen.records, portal.options.portal_id)
     _refuse_whole(portal, plans, verb, collided=planner.collided)
@@ -56,13 +65,13 @@ def batch_read(portal: Portal, call: Call) -> Answer:
     table = portal.table(call.table_kind)
     inputs = read_inputs(call)
     if not inputs:
-        return _nothing(call, 200)
+        return nothing(call, 200)
     document = call.read_object()
-    ids = [_id_of(raw) for raw in inputs]
+    ids = [read_id(raw) for raw in inputs]
     asking = rendering.Asking(
-        _names(document, "properties"),
-        _names(document, "propertiesWithHistory"),
-        shows_nulls(portal, call),
+        read_names(document, "properties"),
+        read_names(document, "propertiesWithHistory"),
+        rendering.shows_nulls(portal, call),
     )
     if asking.history and len(ids) > LARGEST_HISTORY_BATCH:
         raise too_many(LARGEST_HISTORY_BATCH, " for property histories")
@@ -84,8 +93,8 @@ def batch_read(portal: Portal, call: Call) -> Answer:
 def batch_archive(portal: Portal, call: Call) -> Answer:
     """`batch/archive`: always 204; ids that are not there are as good as archived."""
     table = portal.table(call.table_kind)
-    ids = [_id_of(raw) for raw in read_inputs(call) or ()]
-    _refuse_repeated(ids)
+    ids = [read_id(raw) for raw in read_inputs(call) or ()]
+    refuse_repeated(ids)
     for index, given in enumerate(ids):
         struck = call.chosen.records.get(index)
         record = table.find(given, None)
@@ -93,105 +102,6 @@ def batch_archive(portal: Portal, call: Call) -> Answer:
             call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
             table.archive(record, call.stamp)
     return Answer(204)
-
-
-def read_inputs(call: Call, most: int = LARGEST_BATCH) -> list[Any] | None:
-    """The inputs; None where HubSpot takes the body for an empty batch and says nothing.
-
-    A missing `inputs` or one wrapped twice is such a body; more than `most` inputs are a 400.
-    """
-    inputs = call.read_object().get("inputs")
-    if inputs is None or isinstance(inputs, dict):
-        return None
-    listed = expect_list(inputs, "`inputs`")
-    if len(listed) > most:
-        raise too_many(most)
-    return listed
-
-
-def too_many(most: int, what: str = "") -> Refusal:
-    """400 for too many inputs; the text for 100 is modelled on the recorded one for 50."""
-    return validation(
-        f"The maximum number of inputs supported in a batch request{what} is {most}. "
-        "Please reduce the number of items and try again"
-    )
-
-
-def read_entry(raw: Any, verb: str) -> Entry:
-    """One input with its shape checked; a 400 for a missing or misshapen part."""
-    given = expect_object(raw, "`inputs[]`")
-    if "properties" not in given or (verb != "create" and given.get("id") is None):
-        missing = "properties" if "properties" not in given else "id"
-        raise bad_shape(f"some required attributes are not set: [{missing}]")
-    trace = given.get("objectWriteTraceId")
-    id_property = given.get("idProperty")
-    associations = given.get("associations")
-    return Entry(
-        id="" if verb == "create" else expect_text(given["id"], "`id`"),
-        id_property=None if id_property is None else expect_text(id_property, "`idProperty`"),
-        trace=None if trace is None else expect_text(trace, "`objectWriteTraceId`"),
-        properties=read_properties(given["properties"]),
-        associations=expect_list(associations or [], "`associations`"),
-    )
-
-
-def _id_of(raw: Any) -> str:
-    given = expect_object(raw, "`inputs[]`")
-    if given.get("id") is None:
-        raise bad_shape("some required attributes are not set: [id]")
-    return expect_text(given["id"], "`id`")
-
-
-def _names(document: Mapping[str, Any], name: str) -> list[str]:
-    return [
-        expect_text(each, f"`{name}[]`") for each in expect_list(document.get(name) or [], name)
-    ]
-
-
-def refuse_identity(table: Table, entries: Sequence[Entry], verb: str) -> None:
-    """400 if an input is identified by a property that is not unique."""
-    if verb != "create":
-        for id_property in {entry.id_property for entry in entries} - {None}:
-            refuse_non_unique(table, str(id_property), verb)
-
-
-def refuse_non_unique(table: Table, id_property: str, verb: str) -> None:
-    """400 if `id_property` is not a unique property of the type."""
-    if id_property not in table.holders:
-        raise validation(
-            f"Unable to perform {verb} by non-unique {table.kind.type_id} property {id_property}"
-        )
-
-
-def refuse_duplicates(table: Table, entries: Sequence[Entry], verb: str) -> None:
-    """400 if two inputs mean one record, trace ids or not."""
-    if verb == "create":
-        return
-    _refuse_repeated(
-        [
-            entry.id if entry.id_property is None else table.folded(entry.id_property, entry.id)
-            for entry in entries
-        ]
-    )
-    met: dict[str, str] = {}
-    for entry in entries:
-        record = table.find(entry.id, entry.id_property)
-        if record is not None and record.id in met:
-            raise _duplicates([met[record.id], entry.id])
-        if record is not None:
-            met[record.id] = entry.id
-
-
-def _refuse_repeated(ids: Sequence[str]) -> None:
-    if len(set(ids)) < len(ids):
-        raise _duplicates([given for given, times in Counter(ids).items() if times > 1])
-
-
-def _duplicates(ids: list[str]) -> Refusal:
-    return validation(
-        f"Duplicate IDs found in batch input: [{', '.join(ids)}]. IDs must be unique",
-        context={"ids": ids},
-    )
 
 
 def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb: str) -> Plan:
@@ -253,7 +163,9 @@ def whole_refusal(refused: Sequence[RecordRefusal], portal_id: int) -> Refusal:
     details = [detail for each in refused for detail in each.details]
     if not details:
         first = refused[0]
-        return refusal(409 if first.category == "CONFLICT" else 400, first.message, first.category)
+        status = 409 if first.category == "CONFLICT" else 400
+        context = {"context": first.context} if first.context else {}
+        return refusal(status, first.message, first.category, **context)
     nested = [
         {
             "message": detail.message,
@@ -288,18 +200,11 @@ def _written(
 
 
 def _apply(portal: Portal, call: Call, table: Table, plan: Plan) -> dict[str, Any]:
-    entry, record = plan.entry, plan.record
-    created = record is None
-    if record is None:
-        record = table.create(plan.new_id, plan.clean, call.stamp)
-    else:
-        if plan.revive:
-            table.revive(record)
-        table.write(record, plan.clean, call.stamp)
-    call.writes.append(Written(table.kind.name, record.id, table.key_of(record), plan.clean))
+    entry = plan.entry
+    record = applied(portal, call, table, plan)
     result = rendering.written(portal, table, record, entry.properties)
     if call.operation == "upsert":
-        result["new"] = created
+        result["new"] = plan.record is None
     if portal.options.trace_echo and entry.trace is not None:
         result["objectWriteTraceId"] = entry.trace
     return result
@@ -356,37 +261,3 @@ def _missing_error(table: Table, ids: Sequence[str]) -> dict[str, Any]:
         "message": _missing_text(table),
         "context": {"ids": list(ids)},
     }
-
-
-def answered(
-    portal: Portal,
-    call: Call,
-    good: int,
-    results: list[dict[str, Any]],
-    errors: list[dict[str, Any]],
-) -> Answer:
-    """The envelope of a batch: shuffled results, 207 as soon as there are errors."""
-    if portal.options.shuffle:
-        portal.random.shuffle(results)
-    document: dict[str, Any] = {"status": "COMPLETE", "results": results}
-    if errors:
-        document |= {"numErrors": len(errors), "errors": errors}
-    document["startedAt"] = iso(call.stamp)
-    document["completedAt"] = iso(portal.clock.stamp())
-    return Answer(207 if errors else good, document)
-
-
-def _nothing(call: Call, good: int) -> Answer:
-    """The silent success: an empty batch, or a body HubSpot did not understand."""
-    stamp = iso(call.stamp)
-    document = {"status": "COMPLETE", "results": [], "errors": []}
-    return Answer(good, {**document, "startedAt": stamp, "completedAt": stamp})
-
-
-def shows_nulls(portal: Portal, call: Call) -> bool:
-    """Whether a property without value is shown as null: the specification since 2026-09."""
-    match portal.options.unset:
-        case "auto":
-            return call.version >= "2026-09" and call.version != "v3"
-        case mode:
-            return mode == "null"

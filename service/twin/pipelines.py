@@ -3,6 +3,8 @@
 Unrelated portals show the same ids for it, so code written against the twin may hold them.
 """
 
+from dataclasses import dataclass, field
+
 from service.twin.kinds import ORDERS, Kind
 
 ORDER_PIPELINE = "14a2e10e-5471-408a-906e-c51f3b04369e"
@@ -15,9 +17,25 @@ ORDER_STAGES = {
 }
 
 
+@dataclass(slots=True)
+class Pipeline:
+    """One pipeline: its stages are id → label, in order."""
+
+    id: str
+    label: str
+    stages: dict[str, str] = field(default_factory=dict)
+
+
 class Pipelines:
-    """Stage ids by type."""
+    """The pipelines of a portal, by type."""
+
+    def __init__(self) -> None:
+        """The default order pipeline."""
+        order = Pipeline(ORDER_PIPELINE, "Order Pipeline", dict(ORDER_STAGES))
+        self.of: dict[str, dict[str, Pipeline]] = {ORDERS.name: {order.id: order}}
 
     def stage_ids(self, kind: Kind) -> tuple[str, ...]:
         """The stages a record of this type may be in; empty if the type has no pipeline."""
-        return tuple(ORDER_STAGES) if kind is ORDERS else ()
+        return tuple(
+            stage for pipeline in self.of.get(kind.name, {}).values() for stage in pipeline.stages
+        )

@@ -5,13 +5,15 @@ holders, earlier inputs of the same batch included. `batches` decides what becom
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import orjson
 
-from service.twin.calls import expect_object, expect_text
-from service.twin.options import TwinOptions
+from service.twin.answers import Refusal
+from service.twin.calls import Call, Written, expect_object, expect_text
+from service.twin.linking import Pair, link, wanted_links
+from service.twin.portal import Portal
 from service.twin.records import Record, Table
 from service.twin.values import BadValueError
 
@@ -44,6 +46,7 @@ class RecordRefusal:
     details: tuple[Detail, ...] = ()
     existing: str | None = None
     missing: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Plan:
     refusal: RecordRefusal | None = None
     revive: bool = False
     new_id: str = ""
+    links: list[Pair] = field(default_factory=list)
 
 
 def property_message(details: Sequence[Detail], portal_id: int) -> str:
@@ -111,10 +115,11 @@ def judge_values(table: Table, sent: Mapping[str, Any]) -> tuple[dict[str, str],
 class Planner:
     """Plans the inputs of one batch one after the other; later ones see the claims of earlier."""
 
-    def __init__(self, table: Table, options: TwinOptions) -> None:
+    def __init__(self, portal: Portal, table: Table) -> None:
         """Start with no claims."""
+        self._portal = portal
         self._table = table
-        self._options = options
+        self._options = portal.options
         self._claims: dict[tuple[str, str], str] = {}
         self.collided = False
 
@@ -127,7 +132,18 @@ class Planner:
             plan.refusal = RecordRefusal("VALIDATION_ERROR", message, tuple(details))
         elif self._table.holders:
             plan.refusal = self._conflict(plan)
+        if plan.entry.associations and plan.refusal is None:
+            plan.refusal = self._linked(plan)
         return plan
+
+    def _linked(self, plan: Plan) -> RecordRefusal | None:
+        try:
+            plan.links = wanted_links(self._portal, self._table.kind, plan.entry.associations)
+        except Refusal as refused:
+            envelope = refused.envelope
+            context = envelope.get("context", {})
+            return RecordRefusal("VALIDATION_ERROR", envelope["message"], context=context)
+        return None
 
     def _conflict(self, plan: Plan) -> RecordRefusal | None:
         table = self._table
@@ -160,3 +176,18 @@ class Planner:
         )
         message = f"Cannot set {coordinates} on {own}. {holder} already has that value."
         return RecordRefusal("VALIDATION_ERROR", message, existing=holder)
+
+
+def applied(portal: Portal, call: Call, table: Table, plan: Plan) -> Record:
+    """Carry out a plan that is not refused, and note the write in the call."""
+    record = plan.record
+    if record is None:
+        record = table.create(plan.new_id, plan.clean, call.stamp)
+    else:
+        if plan.revive:
+            table.revive(record)
+        table.write(record, plan.clean, call.stamp)
+    for pair in plan.links:
+        link(portal, replace(pair, start_id=record.id))
+    call.writes.append(Written(table.kind.name, record.id, table.key_of(record), plan.clean))
+    return record

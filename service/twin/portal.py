@@ -3,15 +3,16 @@
 from random import Random
 from uuid import UUID
 
-from service.twin.associations import Links
 from service.twin.clock import Clock
 from service.twin.definitions import PropertyDefinition, parse_property, standard_definitions
 from service.twin.kinds import KINDS, Kind, kind_named
+from service.twin.links import Links
 from service.twin.options import TwinOptions
 from service.twin.pipelines import Pipelines
 from service.twin.records import Table
 
 _FIRST_ID = 395_000_000_000
+_SOME_DAY = 1_735_689_600_000  # 2025-01-01: when the default pipelines were made
 
 
 class Portal:
@@ -23,6 +24,7 @@ class Portal:
         self.clock = clock
         self.random = Random(f"portal {options.seed}")  # noqa: S311
         self.last_id = _FIRST_ID
+        self.began = options.start_ms or _SOME_DAY
         self.source_id = str(options.app_id)
         self.pipelines = Pipelines()
         self.links = Links()

@@ -43,6 +43,7 @@ class Table:
         """Start empty; `fold` lowers the values of unique properties."""
         self.kind = kind
         self.definitions: dict[str, PropertyDefinition] = {}
+        self.archived_definitions: dict[str, PropertyDefinition] = {}
         self.readers: dict[str, Reader] = {}
         self.holders: dict[str, dict[str, str]] = {}
         self.archived_holders: dict[str, dict[str, str]] = {}
@@ -71,10 +72,11 @@ class Table:
 
     def undefine(self, name: str) -> None:
         """Archive a property definition: writes to it are refused from now on."""
-        self.definitions.pop(name, None)
-        self.readers.pop(name, None)
-        self.holders.pop(name, None)
-        self.archived_holders.pop(name, None)
+        if (definition := self.definitions.pop(name, None)) is not None:
+            self.archived_definitions[name] = definition
+        for known in (self.readers, self.holders, self.archived_holders):
+            known.pop(name, None)
+        self.folding.discard(name)
 
     def folded(self, name: str, value: str) -> str:
         """The value under which a unique property is held."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.twin.calls import Call
 from service.twin.clock import iso
 from service.twin.kinds import CONTACTS, LINE_ITEMS, Kind
 from service.twin.portal import Portal
@@ -112,3 +113,12 @@ def _histories(
         for name in names
         if name in table.definitions
     }
+
+
+def shows_nulls(portal: Portal, call: Call) -> bool:
+    """Whether a property without value is shown as null: the specification since 2026-09."""
+    match portal.options.unset:
+        case "auto":
+            return call.version >= "2026-09" and call.version != "v3"
+        case mode:
+            return mode == "null"

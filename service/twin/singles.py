@@ -4,9 +4,10 @@ from typing import Any
 
 from service.twin import rendering
 from service.twin.answers import Answer, bad_shape, not_found, refusal, validation
-from service.twin.batches import refuse_non_unique, shows_nulls, whole_refusal
-from service.twin.calls import Call, Written
-from service.twin.plans import Entry, Plan, Planner, read_properties
+from service.twin.batches import whole_refusal
+from service.twin.calls import Call, Written, expect_list
+from service.twin.inputs import refuse_non_unique
+from service.twin.plans import Entry, Plan, Planner, applied, read_properties
 from service.twin.portal import Portal
 from service.twin.records import Record, Table
 
@@ -76,7 +77,10 @@ def _entry(call: Call) -> Entry:
     document = call.read_object()
     if "properties" not in document:
         raise bad_shape("some required attributes are not set: [properties]")
-    return Entry("", None, None, read_properties(document["properties"]))
+    associations = expect_list(document.get("associations") or [], "`associations`")
+    if call.method == "PATCH":
+        associations = []
+    return Entry("", None, None, read_properties(document["properties"]), associations)
 
 
 def _met(table: Table, call: Call, *, archived: bool) -> Record:
@@ -98,20 +102,16 @@ def _met(table: Table, call: Call, *, archived: bool) -> Record:
 
 
 def _settled(portal: Portal, call: Call, table: Table, plan: Plan) -> Record:
-    Planner(table, portal.options).settle(plan, plan.entry.properties)
+    Planner(portal, table).settle(plan, plan.entry.properties)
     if plan.refusal is not None:
         raise whole_refusal([plan.refusal], portal.options.portal_id)
-    record = plan.record
-    if record is None:
-        record = table.create(plan.new_id, plan.clean, call.stamp)
-    else:
-        table.write(record, plan.clean, call.stamp)
-    call.writes.append(Written(table.kind.name, record.id, table.key_of(record), plan.clean))
-    return record
+    return applied(portal, call, table, plan)
 
 
 def _shown(portal: Portal, call: Call, table: Table, record: Record) -> dict[str, Any]:
     asking = rendering.Asking(
-        call.listed("properties"), call.listed("propertiesWithHistory"), shows_nulls(portal, call)
+        call.listed("properties"),
+        call.listed("propertiesWithHistory"),
+        rendering.shows_nulls(portal, call),
     )
     return rendering.read(portal, table, record, asking)
