@@ -16,7 +16,8 @@ Rooms: `options` what it can be told · `server` HTTP in and out · `twin` the l
 from service.twin.faults import FaultRule
 from service.twin.options import TwinOptions
 from service.twin.scripts import parse_fault, read_script
-from service.twin.server import ConnectionCutError, serve, serving
+from service.twin.server import ConnectionCutError
+from service.twin.sockets import serve, serving
 from service.twin.twin import Twin
 
 __all__ = [

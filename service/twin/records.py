@@ -161,6 +161,13 @@ class Table:
                 del held[value]
                 self.archived_holders[name][value] = record.id
 
+    def forget(self, record: Record) -> None:
+        """Drop an archived record for good."""
+        del self.archived[record.id]
+        for held in self.archived_holders.values():
+            for value in [value for value, held_by in held.items() if held_by == record.id]:
+                del held[value]
+
     def revive(self, record: Record) -> None:
         """Bring an archived record back, with its unique values."""
         del self.archived[record.id]

@@ -6,48 +6,67 @@ and puts the reply on the wire, a dropped connection included.
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from service.twin import admin, batches, singles
+from service.twin import admin
 from service.twin.answers import Answer, Cut, Reply, Truncated, refusal
 from service.twin.calls import Call
 from service.twin.kinds import kind_named
-from service.twin.options import TwinOptions
-from service.twin.twin import Operation, Twin
+from service.twin.oauth import TokenOffice
+from service.twin.portal import Portal
+from service.twin.routes import Path, paths
+
+if TYPE_CHECKING:
+    from service.twin.twin import Twin
 
 
 class ConnectionCutError(ConnectionResetError):
     """The twin dropped the connection; what an in-process client meets instead of a reset."""
 
 
+class _Dated(Convertor[str]):
+    """A dated API version in a path: `2026-03`, `2026-09-beta`."""
+
+    regex = r"20\d\d-\d\d(?:-beta)?"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("dated", _Dated())
+
+
 class Endpoint:
     """One operation behind one route, as an ASGI application."""
 
-    def __init__(self, twin: Twin, name: str, operation: Operation) -> None:
-        """`name` is what faults and the journal call the operation."""
+    def __init__(self, twin: "Twin", path: Path) -> None:
+        """Serve `path` for `twin`."""
         self._twin = twin
-        self._name = name
-        self._operation = operation
+        self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        twin = self._twin
         call = self._call(scope, await _body(receive))
-        if "kind" in call.params and call.kind is None:
-            named = call.params["kind"]
-            refused = refusal(400, f"Unable to infer object type from: {named}")
-            reply: Reply = refused.answer(call.correlation_id)
-        else:
-            reply = await twin.reply(call, self._operation, lambda s: _until_gone(receive, s))
+        unknown = "kind" in call.params and call.kind is None
+        reply = await self._twin.reply(
+            call,
+            _unknown_kind if unknown else self._path.operation,
+            lambda seconds: _until_gone(receive, seconds),
+            open_to_all=self._path.open,
+        )
         await _put(reply, scope, send)
 
     def _call(self, scope: Scope, body: bytes) -> Call:
@@ -59,17 +78,21 @@ class Endpoint:
         return Call(
             method=scope["method"],
             path=scope["path"],
-            operation=self._name,
+            operation=self._path.name,
             kind=kind_named(params.get("kind", "")),
             params=params,
             query=parse_qs(raw.decode("latin-1"), keep_blank_values=True) if raw else {},
             body=body,
             token=secret.strip() if scheme.lower() == "bearer" else "",
-            version=params.get("version", "v3"),
+            version=params.get("version", self._path.version),
             now=twin.clock.now(),
             stamp=twin.clock.stamp(),
             correlation_id=twin.portal.uuid(),
         )
+
+
+def _unknown_kind(_: Portal, call: Call) -> Answer:
+    raise refusal(400, f"Unable to infer object type from: {call.params['kind']}")
 
 
 async def _body(receive: Receive) -> bytes:
@@ -123,131 +146,23 @@ async def _drop(scope: Scope, *, abrupt: bool) -> None:
     await connection.drop(abrupt=abrupt)
 
 
-class DroppableProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Uvicorn's protocol, with itself in the ASGI scope so that a fault can drop the connection."""
-
-    def __init__(self, *positional: Any, **named: Any) -> None:
-        """As uvicorn calls it; the state of a server without lifespan is empty, so it is ours."""
-        super().__init__(*positional, **named)
-        self.app_state: dict[str, Any] = {"connection": self}
-        self._gone = asyncio.Event()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let those who dropped the connection go on."""
-        super().connection_lost(exc)
-        self._gone.set()
-
-    async def drop(self, *, abrupt: bool) -> None:
-        """Close (`abrupt`: without sending what is buffered) and wait until it is closed."""
-        if abrupt:
-            self.transport.abort()
-        else:
-            self.transport.close()
-        await self._gone.wait()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    # The protocol must be named: asyncio sets TCP_NODELAY only on sockets that say IPPROTO_TCP, and
-    # without it every answer waits 40 ms for the peer's delayed ACK (head and body are two writes).
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    return listener
-
-
-_OBJECTS = ("/crm/v3/objects/{kind}", "/crm/objects/{version}/{kind}")
-
-
-def build_app(twin: Twin) -> ASGIApp:
+def build_app(twin: "Twin") -> ASGIApp:
     """The twin's ASGI application: HubSpot's paths and `/_twin/`."""
-    return Starlette(routes=[*_object_routes(twin), *admin.routes(twin)])
-
-
-def _object_routes(twin: Twin) -> Iterator[BaseRoute]:
-    batch_operations: dict[str, Operation] = {
-        "upsert": batches.batch_write,
-        "update": batches.batch_write,
-        "read": batches.batch_read,
-        "archive": batches.batch_archive,
-        "create": batches.batch_write,
-    }
-    for name, operation in batch_operations.items():
-        for root in _OBJECTS:
-            yield _route(twin, "POST", f"{root}/batch/{name}", name, operation)
-    single: list[tuple[str, str, str, Operation]] = [
-        ("GET", "/{id}", "get", singles.get_one),
-        ("PATCH", "/{id}", "update_one", singles.update_one),
-        ("DELETE", "/{id}", "archive_one", singles.archive_one),
-        ("GET", "", "list", singles.list_page),
-        ("POST", "", "create_one", singles.create_one),
+    office = TokenOffice(twin.access)
+    served = [
+        Route(path.pattern, Endpoint(twin, path), methods=[path.method]) for path in paths(office)
     ]
-    for method, suffix, name, operation in single:
-        for root in _OBJECTS:
-            yield _route(twin, method, f"{root}{suffix}", name, operation)
+    lost = {404: _lost(twin), 405: _lost(twin)}
+    return Starlette(routes=[*served, *admin.routes(twin)], exception_handlers=lost)
 
 
-def _route(twin: Twin, method: str, path: str, name: str, operation: Operation) -> Route:
-    return Route(path, Endpoint(twin, name, operation), methods=[method])
+def _lost(twin: "Twin") -> Callable[[Request, Exception], Response]:
+    """The answer where no route fits: HubSpot's envelope."""
 
+    def answer(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        message = "resource not found" if status == 404 else f"HTTP {status}: wrong method"
+        made = refusal(status, message).answer(twin.portal.uuid())
+        return Response(made.encoded(), status, media_type="application/json")
 
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready and leaves signals to whoever runs it."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
-async def serve(
-    options: TwinOptions,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    ready: Callable[[str], None] | None = None,
-    twin: Twin | None = None,
-) -> None:
-    """Serve a twin on a socket until cancelled; `ready(url)` is called once it listens.
-
-    Port 0 takes a free one. Give `twin` to look inside the twin that is served.
-    """
-    async with serving(twin or Twin(options), host, port) as url:
-        if ready is not None:
-            ready(url)
-        await asyncio.get_running_loop().create_future()
-
-
-@contextlib.asynccontextmanager
-async def serving(twin: Twin, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `twin` for the length of a block; yields its base URL."""
-    listener = _listener(host, port)
-    url = f"http://{host}:{listener.getsockname()[1]}"
-    config = uvicorn.Config(
-        twin.app,
-        http=DroppableProtocol,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-        timeout_keep_alive=75,
-    )
-    listening = asyncio.Event()
-    server = _Server(config, listening.set)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listener]), name="hubspot-twin")
-        await listening.wait()
-        try:
-            yield url
-        finally:
-            server.should_exit = True
+    return answer

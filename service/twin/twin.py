@@ -18,12 +18,13 @@ from service.twin.damage import damaged
 from service.twin.faults import FaultRule, FaultScript
 from service.twin.journal import Journal
 from service.twin.limits import Limits
+from service.twin.operations import Operation
 from service.twin.options import TwinOptions
 from service.twin.portal import Portal
 from service.twin.rendering import system_value
+from service.twin.server import build_app
 from service.twin.subjects import subjects_of
 
-Operation = Callable[[Portal, Call], Answer]
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -32,8 +33,6 @@ class Twin:
 
     def __init__(self, options: TwinOptions | None = None, *, clock: Clock | None = None) -> None:
         """Start with the state file's records, if the options name one."""
-        from service.twin.server import build_app  # noqa: PLC0415  (the app is built around us)
-
         self.options = options or TwinOptions()
         self.clock = clock or Clock(start_ms=self.options.start_ms)
         self.portal = Portal(self.options, self.clock)
@@ -43,20 +42,23 @@ class Twin:
         self.journal = Journal(self.options.journal, self.options.journal_size)
         self.app: ASGIApp = build_app(self)
 
-    async def reply(self, call: Call, operation: Operation, hang: Pause) -> Reply:
-        """The reply to a call; `hang` waits for so many seconds or until the client has gone."""
-        reply, identity = None, None
+    async def reply(
+        self, call: Call, operation: Operation, hang: Pause, *, open_to_all: bool = False
+    ) -> Reply:
+        """The reply to a call; `hang` waits for so many seconds or until the client has gone.
+
+        A call that is `open_to_all` needs no token and counts towards no limit.
+        """
+        identity: Identity | None = None
         try:
-            identity = self.access.identify(call.token, call.now)
-            self._admit(call, identity)
+            if not open_to_all:
+                identity = self.access.identify(call.token, call.now)
+                self.access.permit(call)
+                self.limits.admit(identity.app, call.now, search=call.operation == "search")
             reply = await self._done(call, operation, hang)
         except Refusal as refused:
             reply = refused.answer(call.correlation_id)
         return self._entered(call, reply, identity)
-
-    def _admit(self, call: Call, identity: Identity) -> None:
-        self.access.permit(call)
-        self.limits.admit(identity.app, call.now, search=call.operation == "search")
 
     async def _done(self, call: Call, operation: Operation, hang: Pause) -> Reply:
         if self.script.rules or self.options.journal != "off":
