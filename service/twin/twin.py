@@ -23,7 +23,9 @@ from service.twin.options import TwinOptions
 from service.twin.portal import Portal
 from service.twin.rendering import system_value
 from service.twin.server import build_app
+from service.twin.store import Store
 from service.twin.subjects import subjects_of
+from service.twin.transport import TwinTransport
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -40,6 +42,9 @@ class Twin:
         self.limits = Limits(self.options)
         self.script = FaultScript(self.options.faults, self.options.seed)
         self.journal = Journal(self.options.journal, self.options.journal_size)
+        self.store = Store(self.options.state) if self.options.state else None
+        if self.store is not None:
+            self.store.load(self.portal)
         self.app: ASGIApp = build_app(self)
 
     async def reply(
@@ -79,9 +84,12 @@ class Twin:
     def _carried_out(self, call: Call, operation: Operation) -> Answer:
         call.stamp = self.clock.stamp()
         try:
-            return operation(self.portal, call)
+            answer = operation(self.portal, call)
         except Refusal as refused:
             return refused.answer(call.correlation_id)
+        if self.store is not None:
+            self.store.save(self.portal, call)
+        return answer
 
     def _entered(self, call: Call, reply: Reply, identity: Identity | None) -> Reply:
         rule = call.chosen.whole
@@ -111,6 +119,17 @@ class Twin:
         self.portal.clear()
         self.journal.clear()
         self.limits.clear()
+        if self.store is not None:
+            self.store.rewrite(self.portal)
+
+    def transport(self) -> TwinTransport:
+        """A transport for `httpx.AsyncClient` that reaches the twin without sockets."""
+        return TwinTransport(self.app)
+
+    def close(self) -> None:
+        """Close the state file."""
+        if self.store is not None:
+            self.store.close()
 
     def state(self, kind: str = "orders", by: str = "") -> dict[str, dict[str, Any]]:
         """Every record of a type by its unique value (by id where it has none).
