@@ -103,7 +103,7 @@ def hubspot_twin(  # noqa: PLR0913  (each parameter is an option of the command)
         typer.Option("--set", help="Any other TwinOptions field, NAME=VALUE; see docs/twin.md."),
     ] = None,
 ) -> None:
-    # Its help is HELP, set below: one text for both command lines that mount it.
+    """Serve a local HubSpot (`HELP` is put here below: one text wherever it is mounted)."""
     try:
         calls, window = _limit(limit)
         options = TwinOptions(
