@@ -80,7 +80,8 @@ def batch_read(portal: Portal, call: Call) -> Answer:
         refuse_non_unique(table, expect_text(id_property, "`idProperty`"), "read")
     seek = table.find_archived if call.flag("archived") else table.find
     results, missing = [], []
-    for index, given in enumerate(dict.fromkeys(ids)):
+    first_place = {given: index for index, given in reversed(list(enumerate(ids)))}
+    for given, index in first_place.items():
         record = seek(given, id_property)
         if record is None:
             missing.append(given)

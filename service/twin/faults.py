@@ -16,6 +16,15 @@ CallFault = Literal[
     "answer", "hang", "cut", "truncate", "html", "slow", "drift", "empty", "refuse-batch", "lump"
 ]
 RecordFault = Literal["vanish", "anonymous", "refuse", "merged"]
+Body = Literal["json", "html", "empty"]
+Policy = Literal["TEN_SECONDLY_ROLLING", "DAILY", "SEARCH", "BARE"]
+Blame = Literal["ids", "property", "nobody"]
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "body": get_args(Body),
+    "policy": get_args(Policy),
+    "blame": get_args(Blame),
+    "written": (None, True, False),
+}
 CALL_FAULTS: frozenset[str] = frozenset(get_args(CallFault))
 RECORD_FAULTS: frozenset[str] = frozenset(get_args(RecordFault))
 # A reply that never comes still had its write; the others say `written` when they mean it.
@@ -60,12 +69,12 @@ class FaultRule:
     key: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
     status: int = 503
-    body: Literal["json", "html", "empty"] = "json"
-    policy: Literal["TEN_SECONDLY_ROLLING", "DAILY", "SEARCH", "BARE"] = "TEN_SECONDLY_ROLLING"
+    body: Body = "json"
+    policy: Policy = "TEN_SECONDLY_ROLLING"
     retry_after: int | None = None
     seconds: float = 120.0
     written: bool | None = None
-    blame: Literal["ids", "property", "nobody"] = "property"
+    blame: Blame = "property"
     property_name: str = ""
     code: str = "INVALID_OPTION"
     category: str = "VALIDATION_ERROR"
@@ -76,6 +85,9 @@ class FaultRule:
         if self.fault not in CALL_FAULTS | RECORD_FAULTS:
             known = ", ".join(sorted(CALL_FAULTS | RECORD_FAULTS))
             raise ValueError(f"unknown fault {self.fault!r}: use a status code or one of {known}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {', '.join(map(str, choices))}")
 
     @property
     def writes(self) -> bool:

@@ -114,16 +114,15 @@ class Limits:
             self.used_today = 0
 
     def _let_the_rival(self, window: Window, now: float) -> None:
-        """Enter the calls another client made since the last look, as far as they fit."""
+        """Enter the calls another client made since the last look: it always gets its part."""
         if self._rival_at is None or not self.rival_rate:
             self._rival_at = now
             return
         step = 1.0 / self.rival_rate
         while self._rival_at + step <= now:
             self._rival_at += step
-            if not self._options.calls or window.used(self._rival_at) < self._options.calls:
-                window.passed.append(self._rival_at)
-                self.used_today += 1
+            window.passed.append(self._rival_at)
+            self.used_today += 1
 
 
 _TEXT = {

@@ -1,5 +1,6 @@
 """Calls about one record, and the list of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from service.twin import rendering
@@ -7,6 +8,8 @@ from service.twin.answers import Answer, bad_shape, not_found, refusal, validati
 from service.twin.batches import whole_refusal
 from service.twin.calls import Call, Written, expect_list
 from service.twin.inputs import refuse_non_unique
+from service.twin.kinds import kind_named
+from service.twin.links import type_name
 from service.twin.plans import Entry, Plan, Planner, applied, read_properties
 from service.twin.portal import Portal
 from service.twin.records import Record, Table
@@ -114,4 +117,22 @@ def _shown(portal: Portal, call: Call, table: Table, record: Record) -> dict[str
         call.listed("propertiesWithHistory"),
         rendering.shows_nulls(portal, call),
     )
-    return rendering.read(portal, table, record, asking)
+    shown = rendering.read(portal, table, record, asking)
+    if links := _links(portal, table, record, call.listed("associations")):
+        shown["associations"] = links
+    return shown
+
+
+def _links(
+    portal: Portal, table: Table, record: Record, asked: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The linked records of the types asked for; types without links are left out."""
+    shown = {}
+    for name in asked:
+        if (kind := kind_named(name)) is None:
+            raise refusal(400, f"Unable to infer object type from: {name[:80]}")
+        linked = sorted(portal.links.of(table.kind.name, kind.name, record.id))
+        if linked:
+            named = type_name(table.kind, kind)
+            shown[kind.name] = {"results": [{"id": one, "type": named} for one in linked]}
+    return shown
