@@ -34,7 +34,7 @@ from service.misconfiguration import (
     unknown_names,
     variable,
 )
-from service.sections import Batch, Drain, Http, HubSpot, Log, RabbitMQ, Retry
+from service.sections import Batch, Drain, Http, HubSpot, Identifying, Log, RabbitMQ, Retry
 
 ACK_TIMEOUT: Final = (
     1800.0  # seconds; RabbitMQ's default consumer_timeout: then it closes the channel
@@ -42,8 +42,8 @@ ACK_TIMEOUT: Final = (
 ACK_MARGIN: Final = 60.0  # the broker looks once a minute, and settling takes a moment
 
 
-class Settings(BaseSettings):
-    """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
+class _FromOutside(BaseSettings):
+    """Where values come from, the same for every reader."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -56,14 +56,6 @@ class Settings(BaseSettings):
         secrets_prefix="",
         secrets_dir_missing="ok",
     )
-
-    rabbitmq: RabbitMQ
-    hubspot: HubSpot
-    batch: Batch = Batch()
-    retry: Retry = Retry()
-    http: Http = Http()
-    log: Log = Log()
-    drain: Drain = Drain()
 
     @classmethod
     def load(cls) -> Self:
@@ -104,6 +96,26 @@ class Settings(BaseSettings):
         }
         files = _SecretFiles(file_secret_settings, secrets_dir=_secrets_dir())
         return init_settings, environment, files, _Sections(settings_cls)
+
+
+class BrokerSettings(_FromOutside):
+    """For the commands that only speak to RabbitMQ: who declares queues needs no HubSpot token."""
+
+    rabbitmq: RabbitMQ
+    hubspot: Identifying = Identifying()
+    log: Log = Log()
+
+
+class Settings(_FromOutside):
+    """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
+
+    rabbitmq: RabbitMQ
+    hubspot: HubSpot
+    batch: Batch = Batch()
+    retry: Retry = Retry()
+    http: Http = Http()
+    log: Log = Log()
+    drain: Drain = Drain()
 
     @field_validator("retry")
     @classmethod
@@ -157,7 +169,7 @@ class _Sections(PydanticBaseSettingsSource):
         return {}, field_name, True
 
     def __call__(self) -> dict[str, Any]:
-        return {section: {} for section in SECTIONS}
+        return {section: {} for section in self.settings_cls.model_fields}
 
 
 class Setting(NamedTuple):

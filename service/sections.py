@@ -202,6 +202,14 @@ class HubSpot(_Section):
         return token
 
 
+class Identifying(_Section):
+    """What of the HubSpot section a publisher may know; the rest of it is not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id_property: Name | None = None
+
+
 class Batch(_Section):
     """When a batch leaves."""
 
