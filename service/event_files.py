@@ -44,6 +44,7 @@ class Filed:
     """One message as it stands in a file."""
 
     where: str  # "line 7", "orders/first.json"
+    line: int  # 0 where it is a file of its own
     body: bytes
     content_type: str | None = STRUCTURED
     headers: Mapping[str, Any] = field(default_factory=dict)
@@ -96,7 +97,7 @@ def from_ndjson(stream: BinaryIO) -> Iterator[Filed]:
     """A structured event a line; empty lines are passed over."""
     for number, line in enumerate(stream, start=1):
         if body := line.strip():
-            yield Filed(f"line {number}", body)
+            yield Filed(f"line {number}", number, body)
 
 
 def from_csv(stream: BinaryIO) -> Iterator[Filed]:
@@ -114,7 +115,7 @@ def from_csv(stream: BinaryIO) -> Iterator[Filed]:
         rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
         _check_columns(list(rows.fieldnames or ()))
         for row in rows:
-            yield _from_row(f"line {rows.line_num}", row)
+            yield _from_row(rows.line_num, row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"is not CSV in UTF-8: {error}") from None
 
@@ -124,12 +125,13 @@ def from_json(where: str, text: bytes) -> Filed:
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return Filed(where, text)
+        return Filed(where, 0, text)
     if not isinstance(document, dict) or "payload" not in document:
-        return Filed(where, text)
+        return Filed(where, 0, text)
     properties = document.get("properties", {})
     return Filed(
         where,
+        0,
         str(document["payload"]).encode(errors="surrogatepass"),
         properties.get("content_type"),
         properties.get("headers", {}),
@@ -162,7 +164,7 @@ def _check_columns(names: list[str]) -> None:
         raise FileError(f"has the column {', '.join(twice)} twice")
 
 
-def _from_row(where: str, row: dict[str | None, Any]) -> Filed:
+def _from_row(line: int, row: dict[str | None, Any]) -> Filed:
     too_many = row.pop(None, None) is not None
     cells = {name: value for name, value in row.items() if name is not None and value}
     data: dict[str, Any] = {}
@@ -180,4 +182,9 @@ def _from_row(where: str, row: dict[str | None, Any]) -> Filed:
     if properties or OPERATIONS.get(event.get("type", "")) != "archive":
         data["properties"] = properties
     broken = (Fault("", "the row has more cells than the first row has columns"),)
-    return Filed(where, orjson.dumps(event | {"data": data}), broken=broken if too_many else ())
+    return Filed(
+        f"line {line}",
+        line,
+        orjson.dumps(event | {"data": data}),
+        broken=broken if too_many else (),
+    )

@@ -59,6 +59,15 @@ def configure(log: Log, stream: TextIO | None = None) -> None:
     _join_standard_library(out, level, rendered)
 
 
+def for_command(log: Log) -> None:
+    """For the commands whose stdout is data: warnings, on stderr."""
+    quiet = (
+        log if log.level in {"warning", "error"} else log.model_copy(update={"level": "warning"})
+    )
+    configure(quiet, sys.stderr)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # the command tells what went wrong
+
+
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """The processor that lets no secret through."""
     del logger, method

@@ -5,7 +5,6 @@ event or a queue's name is never a label. Series that an alert waits for exist f
 0, because `increase()` does not see the first step of a series that was not there before.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Final
 
@@ -25,6 +24,7 @@ from service.core.events import Operation
 from service.core.outcomes import Status
 from service.core.reasons import Code
 from service.core.verdicts import Cause
+from service.version import installed
 
 PREFIX: Final = "ordersync"
 NO_REASON: Final = "none"  # `reason` of an outcome that has none
@@ -133,11 +133,3 @@ class Metrics:
         return Histogram(
             name, text, labels, namespace=PREFIX, buckets=buckets, registry=self.registry
         )
-
-
-def installed() -> str:
-    """The version that is installed, "0+source" where it is run from a source tree."""
-    try:
-        return version("ordersync")
-    except PackageNotFoundError:
-        return "0+source"

@@ -106,7 +106,8 @@ async def _publish_window(
                 timeout=TIMEOUT,
             )
         except (AMQPError, TimeoutError, RuntimeError) as error:
-            raise NotPublishedError(_refusal(filed, target, error, before), before) from error
+            text = _refusal(filed, window[0], target, error)
+            raise NotPublishedError(text, before) from error
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -134,7 +135,7 @@ def _properties(filed: Filed) -> Basic.Properties:
     )
 
 
-def _refusal(filed: Filed, target: Target, error: Exception, before: int) -> str:
+def _refusal(filed: Filed, first: Filed, target: Target, error: Exception) -> str:
     match error:
         case PublishError():
             why = "nothing takes it: there is no such queue, or none bound for this routing key"
@@ -148,8 +149,13 @@ def _refusal(filed: Filed, target: Target, error: Exception, before: int) -> str
             why = f"the channel died: {error!r}"
     return (
         f"{filed.where} was not published to {target.name}: {why}; "
-        f"the first {before} messages are confirmed"
+        f"all before {first.where} are confirmed" + _resume(first)
     )
+
+
+def _resume(first: Filed) -> str:
+    """What is sent twice meanwhile is recognised by source and id."""
+    return f"; go on with --from-line {first.line}" if first.line else ""
 
 
 @asynccontextmanager

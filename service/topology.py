@@ -59,6 +59,11 @@ class Exchange:
     name: str
     kind: str = "exchange"
 
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return {"type": "topic"}
+
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
         await channel.exchange_declare(
@@ -66,13 +71,18 @@ class Exchange:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Queue:
     """A durable queue."""
 
     name: str
     arguments: Mapping[str, Argument]
     kind: str = "queue"
+
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return self.arguments
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
@@ -98,6 +108,11 @@ class Binding:
     def name(self) -> str:
         """For people: `exchange -> queue`."""
         return f"{self.exchange} -> {self.queue}"
+
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return {"routing_key": self.routing_key}
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Bind; AMQP has no passive way to ask."""
@@ -185,14 +200,14 @@ async def check(url: str, wanted: Topology) -> None:
         )
 
 
-async def survey(url: str, wanted: Topology) -> Mapping[str, bool]:
-    """`exchange <name>` or `queue <name>` -> whether it is there. Changes nothing."""
+async def survey(url: str, wanted: Topology) -> Mapping[Exchange | Queue, bool]:
+    """Each exchange and queue -> whether one of that name is there. Changes nothing.
+
+    Raises:
+        AMQPConnectionError: the broker cannot be reached.
+    """
     answers = await _each(url, wanted, passive=True)
-    return {
-        f"{part.kind} {part.name}": fault is None
-        for part, fault in answers
-        if not isinstance(part, Binding)
-    }
+    return {part: fault is None for part, fault in answers if not isinstance(part, Binding)}
 
 
 async def _each(

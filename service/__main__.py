@@ -1,0 +1,30 @@
+"""The way in: `ordersync`, `python -m service`. The last place where an error can be told."""
+
+import sys
+
+import typer
+
+
+def main() -> None:
+    """Run the command line; exits with one of `service.cli.exits.Exit`."""
+    from service.cli.tree import app  # noqa: PLC0415  (an interrupt while importing is one, too)
+
+    try:
+        typer.main.get_command(app)(prog_name="ordersync")
+    except Exception as error:  # noqa: BLE001  (the rim: a sentence, or else the traceback)
+        sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    from service.cli.refusals import explain  # noqa: PLC0415  (only where something went wrong)
+
+    refusal = explain(error)
+    if refusal is None:
+        raise error
+    for line in refusal.lines:
+        typer.echo(line, err=True)
+    return refusal.code
+
+
+if __name__ == "__main__":
+    main()

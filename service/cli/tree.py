@@ -1,0 +1,41 @@
+"""All commands under their names."""
+
+from typing import Annotated
+
+import typer
+
+from service.cli import publish, schema, service, topology, twin
+from service.version import installed
+
+app = typer.Typer(
+    name="ordersync",
+    help="Order events from RabbitMQ into HubSpot's CRM: in order, in batches, a receipt for each.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(service.run)
+app.command()(service.demo)
+app.command("check-config")(service.check_config)
+app.command()(publish.publish)
+app.add_typer(topology.app, name="topology")
+app.add_typer(schema.app, name="schema")
+app.command("hubspot-twin", context_settings=twin.PASSED_ON, add_help_option=False)(
+    twin.hubspot_twin
+)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001  (typer calls it so)
+    if asked:
+        typer.echo(f"ordersync {installed()}")
+        raise typer.Exit
+
+
+@app.callback()
+def ordersync(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Order events from RabbitMQ into HubSpot's CRM: in order, in batches, a receipt for each."""
