@@ -1,7 +1,7 @@
 """`run`, `demo`, `check-config`: the service itself."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,11 +25,16 @@ def run() -> None:
     raise typer.Exit(run_service(settings))
 
 
-def demo() -> None:
+def demo(
+    *,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave broker and twin running until Ctrl-C.")
+    ] = False,
+) -> None:
     """See it work: a private RabbitMQ, the HubSpot twin, sample events and the real service."""
     from service.demo import run as run_demo  # noqa: PLC0415
 
-    raise typer.Exit(run_demo())
+    raise typer.Exit(run_demo(keep=keep))
 
 
 def check_config(output: OutputOption = Output.TABLE) -> None:

@@ -1,0 +1,110 @@
+"""The line to HubSpot: one call at a time within the budget, counted and logged. It decides nothing.
+
+A call waits here for the budget; a batch that the pipeline lets out does not, because it is only taken
+when the budget has room. A flow's second call, a renewed token's and a probe's may.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from service.core import replies
+from service.core.answers import BatchReply, NoReply
+from service.core.budget import Budget, BudgetPolicy
+from service.core.calls import BatchCall
+from service.core.flows import Flow
+from service.core.verdicts import Verdict
+from service.metrics import Metrics
+from service.wake import Wake
+
+log = structlog.get_logger(__name__)
+
+UNAUTHENTICATED: Final = 401
+LIMITED: Final = 429
+
+
+class Line:
+    """`send` is one request; `renew` says after a 401 whether there is another token to try."""
+
+    def __init__(
+        self,
+        send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]],
+        renew: Callable[[], Awaitable[bool]],
+        policy: BudgetPolicy,
+        now: Callable[[], float],
+        wake: Wake,
+        metrics: Metrics,
+    ) -> None:
+        self._send, self._renew, self._now, self._wake = send, renew, now, wake
+        self._budget, self._metrics = Budget(policy), metrics
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may leave."""
+        return self._budget.wait(now)
+
+    async def converse(self, flow: Flow, why: str, company: int) -> tuple[Verdict, ...]:
+        """Carry a flow's calls out, one after the other, to its verdicts."""
+        call = next(flow)
+        while True:
+            reply = await self.call(call, why, company)
+            try:
+                call = flow.send(reply)
+            except StopIteration as end:
+                verdicts: tuple[Verdict, ...] = end.value
+                return verdicts
+
+    async def call(self, call: BatchCall, why: str, company: int = 0) -> BatchReply | NoReply:
+        """One call; after a 401 once more, if there is another token."""
+        reply = await self._within_budget(call, why, company)
+        refused = isinstance(reply, BatchReply) and reply.status == UNAUTHENTICATED
+        if refused and await self._renew():
+            return await self._within_budget(call, why, company)
+        return reply
+
+    async def _within_budget(self, call: BatchCall, why: str, company: int) -> BatchReply | NoReply:
+        while (wait := self._budget.wait(self._now())) > 0.0:
+            await self._wake.within(wait)
+        self._budget.spend()
+        started = self._now()
+        reply: BatchReply | NoReply = NoReply("given up", sent=True)
+        try:
+            reply = await self._send(call)
+        finally:
+            self._learn(reply)
+        self._account(call, reply, self._now() - started, why, company)
+        return reply
+
+    def _learn(self, reply: BatchReply | NoReply) -> None:
+        now = self._now()
+        self._budget.learn(reply, now)
+        if isinstance(reply, BatchReply) and reply.status == LIMITED:
+            self._budget.refused(replies.retry_after(reply), now)
+        self._wake.up()
+
+    def _account(
+        self, call: BatchCall, reply: BatchReply | NoReply, seconds: float, why: str, company: int
+    ) -> None:
+        status = reply.status if isinstance(reply, BatchReply) else 0
+        self._metrics.calls.labels(call.endpoint, str(status)).inc()
+        self._metrics.call_seconds.labels(call.endpoint).observe(seconds)
+        self._metrics.quota_used.set(self._budget.used)
+        self._metrics.quota_limit.set(self._budget.limit)
+        if self._budget.remaining is not None:
+            self._metrics.quota_remaining.set(self._budget.remaining)
+        if company:
+            self._metrics.isolation_calls.inc()
+        heard = (
+            reply.headers.get("x-hubspot-correlation-id") if isinstance(reply, BatchReply) else None
+        )
+        log.info(
+            "call_answered",
+            endpoint=call.endpoint,
+            records=len(call.inputs),
+            why=why,
+            company=company,
+            status=status,
+            seconds=round(seconds, 4),
+            correlation_id=heard,
+            error=reply.message if isinstance(reply, NoReply) else None,
+        )

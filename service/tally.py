@@ -1,0 +1,94 @@
+"""What is said of what was done: the settlement's metrics and its one canonical log line."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from service.core.backlog import Batch
+from service.core.events import Contribution, Delivery, Malformed
+from service.core.outcomes import Settlement
+from service.core.retries import Finish, PutBack, Step
+from service.core.verdicts import Refused, Rejected, Retryable, Verdict
+from service.metrics import NO_REASON, UNREADABLE, Metrics
+
+log = structlog.get_logger(__name__)
+
+ISOLATION: Final = "isolation"  # `cause` of a put-back that no failure of the record's own explains
+
+
+class Tally:
+    """Counts in batches: a label look-up costs a tenth of what an event may."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def received(self, event: Contribution | Malformed) -> None:
+        """One delivery was read."""
+        delivery = event.delivery
+        if isinstance(event, Contribution):
+            self._metrics.events_received.labels(event.operation).inc()
+        else:
+            self._metrics.events_received.labels(UNREADABLE).inc()
+            log.warning(
+                "event_malformed",
+                reason=event.code,
+                message=event.message,
+                event_id=event.identity.id,
+                queue=delivery.queue,
+            )
+        if delivery.redelivered:
+            self._metrics.redeliveries.inc()
+        if delivery.replays:
+            self._metrics.replays.inc()
+
+    def lost(self, epochs: frozenset[int]) -> None:
+        """Channels ended."""
+        self._metrics.channel_losses.inc(len(epochs))
+
+    def judged(self, batch: Batch, verdicts: Sequence[Verdict], steps: Sequence[Step]) -> None:
+        """A batch was answered."""
+        self._metrics.batches.labels(batch.operation, batch.trigger).inc()
+        self._metrics.batch_records.observe(len(batch.slots))
+        for verdict, step in zip(verdicts, steps, strict=True):
+            if isinstance(step, PutBack):
+                self._metrics.retries.labels(_cause(verdict)).inc()
+
+    def settled(
+        self, settlements: Iterable[Settlement], finished: Sequence[Finish], stamp: datetime
+    ) -> None:
+        """Outcomes and dead letters are confirmed."""
+        events: dict[str, list[str | None]] = {}
+        for settlement in settlements:
+            reason = settlement.reason.code if settlement.reason else NO_REASON
+            self._metrics.outcomes.labels(settlement.status, reason).inc()
+            self._metrics.publish_to_outcome_seconds.observe(_age(settlement.delivery, stamp))
+            if settlement.dead_letter is not None:
+                self._metrics.dead_letters.labels(reason).inc()
+            known = settlement.contribution
+            events.setdefault(settlement.status, []).append(known.event.id if known else None)
+        for finish in finished:
+            self._metrics.events_per_write.observe(len(finish.slot.contributions))
+        log.info("events_settled", records=len(finished), **events)
+
+    def holding(self, held: int, in_flight: int, oldest: float) -> None:
+        """What is held at this moment."""
+        self._metrics.held_events.set(held)
+        self._metrics.in_flight_records.set(in_flight)
+        self._metrics.oldest_held_seconds.set(oldest)
+
+
+def _cause(verdict: Verdict) -> str:
+    match verdict:
+        case Retryable(cause=cause):
+            return cause
+        case Refused() | Rejected():
+            return ISOLATION
+        case _:
+            return "halted"
+
+
+def _age(delivery: Delivery, stamp: datetime) -> float:
+    """Seconds since the producer published it, where it says; else since it arrived. AMQP's are whole seconds."""
+    return max(0.0, (stamp - delivery.received_at).total_seconds())
