@@ -8,6 +8,7 @@ service's own: the same `parse` reads a line here and a delivery there.
 
 import csv
 import io
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,7 +133,7 @@ def from_json(where: str, text: bytes) -> Filed:
     return Filed(
         where,
         0,
-        str(document["payload"]).encode(errors="surrogatepass"),
+        _payload(where, document),
         properties.get("content_type"),
         properties.get("headers", {}),
     )
@@ -153,6 +154,16 @@ def from_path(path: Path) -> Iterator[Filed]:
     else:
         with path.open("rb") as stream:
             yield from from_csv(stream) if path.suffix == ".csv" else from_ndjson(stream)
+
+
+def _payload(where: str, document: Mapping[str, Any]) -> bytes:
+    payload = str(document["payload"])
+    if document.get("payload_encoding", "string") == "string":
+        return payload.encode(errors="surrogatepass")
+    try:
+        return b64decode(payload, validate=True)
+    except ValueError:
+        raise FileError(f"{where}: payload is not base64") from None
 
 
 def _check_columns(names: list[str]) -> None:

@@ -27,8 +27,8 @@ from service.core.verdicts import Cause
 from service.version import installed
 
 PREFIX: Final = "ordersync"
-NO_REASON: Final = "none"  # `reason` of an outcome that has none
-UNREADABLE: Final = "unreadable"  # `operation` of an event that could not be read
+NO_REASON: Final = ""  # to Prometheus an empty label is no label
+MALFORMED: Final = "malformed"  # `operation` of an event that could not be read
 _WAIT: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800)  # seconds
 _CALL: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)  # seconds
 _RECORDS: Final = (1, 5, 10, 25, 50, 75, 90, 100)
@@ -74,7 +74,7 @@ class Metrics:
         self.in_flight_records = self._gauge(
             "in_flight_records", "Records sent to HubSpot and not answered."
         )
-        for operation in (*Operation, UNREADABLE):
+        for operation in (*Operation, MALFORMED):
             self.events_received.labels(operation)
         for status in (Status.APPLIED, Status.SUPERSEDED):
             self.outcomes.labels(status, NO_REASON)
