@@ -34,7 +34,7 @@ def _listed(value: Any) -> Any:
     """A JSON list, or names with commas between: both are found in the wild."""
     if not isinstance(value, str):
         return value
-    if not value.lstrip().startswith("["):
+    if not value.lstrip().startswith(("[", "{")):
         return [name.strip() for name in value.split(",")]
     try:
         return orjson.loads(value)
@@ -59,7 +59,11 @@ Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_listed), Field(mi
 
 class _Section(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,  # a default may clash with what was given
     )
 
 
@@ -172,7 +176,6 @@ class HubSpot(_Section):
     )
     token: SecretStr | None = Field(
         None,
-        validate_default=True,
         description="a private app's access token; read again when its file changes",
     )
     token_file: Path | None = Field(None, exclude=True)  # not a setting: where `token` was read
