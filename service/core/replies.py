@@ -74,8 +74,8 @@ def read_keys(
         return tuple(_unambiguous(verdict) for verdict in read(call, reply, configured))
     body = document(reply)
     if body is None:
-        return (_unreadable(reply),) * len(call.inputs)
-    found: list[Found | Missing | Verdict] = [_UNRESOLVED] * len(call.inputs)
+        return (_unambiguous(_unreadable(reply)),) * len(call.inputs)
+    found: list[Found | Missing | Verdict] = [_unambiguous(_UNRESOLVED)] * len(call.inputs)
     index = Index(call)
     for entry in objects(body, "errors"):
         said = problem(entry, correlation_id(reply))

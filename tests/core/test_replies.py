@@ -1,0 +1,186 @@
+"""replies: total, and no success without evidence. The meaning of each answer is docs/hubspot.md."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core import replies
+from service.core.answers import BatchReply, NoReply
+from service.core.calls import BatchCall, Input
+from service.core.events import RECORD_ID
+from service.core.reasons import Code
+from service.core.verdicts import Applied, Halted, Refused, Rejected, Retryable
+from tests.strategies import JSON
+from tests.strategies import replies as any_reply
+
+ENDPOINTS = st.sampled_from(["upsert", "update", "archive", "read"])
+
+
+def _call(number=2, endpoint="upsert", id_property="k"):
+    inputs = [Input(f"A-{n}", f"A-{n}", f"t.{n}", {"a": "1"}) for n in range(number)]
+    return BatchCall(endpoint, id_property, tuple(inputs), b"")
+
+
+def _reply(body, status=200, **headers):
+    return BatchReply(status, headers, orjson.dumps(body))
+
+
+@st.composite
+def _envelopes(draw):
+    """JSON that looks like HubSpot's more or less: our records in the right and in the wrong places."""
+    scraps = st.sampled_from(["A-0", "A-1", "t.0", "t.1", 17, "17", True, None, "", [], {}]) | JSON
+    result = st.fixed_dictionaries(
+        {},
+        optional={
+            "id": scraps,
+            "properties": st.dictionaries(st.sampled_from(["k", "a"]), scraps) | scraps,
+            "objectWriteTraceId": scraps,
+            "new": scraps,
+        },
+    )
+    context = st.dictionaries(
+        st.sampled_from(["objectWriteTraceId", "ids", "id", "existingId"]),
+        st.lists(scraps, max_size=3) | scraps,
+    )
+    error = st.fixed_dictionaries(
+        {},
+        optional={
+            "category": st.sampled_from(["VALIDATION_ERROR", "CONFLICT", "NEW"]) | scraps,
+            "message": st.sampled_from(["no", "Property values were not valid: [{"]) | scraps,
+            "context": context | scraps,
+            "errors": st.lists(scraps, max_size=2),
+        },
+    )
+    return draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "status": st.sampled_from(["COMPLETE", "PENDING", "error"]) | scraps,
+                "results": st.lists(result | scraps, max_size=4) | scraps,
+                "errors": st.lists(error | scraps, max_size=3) | scraps,
+                "numErrors": scraps,
+                "category": scraps,
+                "message": scraps,
+                "context": context,
+                "policyName": scraps,
+            },
+        )
+    )
+
+
+@given(
+    any_reply(_envelopes() | JSON), ENDPOINTS, st.integers(1, 4), st.sampled_from(["k", RECORD_ID])
+)
+def test_reading_is_total(reply, endpoint, number, id_property):
+    """Any answer: a verdict for every input, a sentence with every refusal, never an exception."""
+    call = _call(number, endpoint, id_property)
+
+    for verdicts in (replies.read(call, reply, "k"), replies.read_keys(call, reply, "k")):
+        assert len(verdicts) == number
+        for verdict in verdicts:
+            if isinstance(verdict, Rejected | Retryable | Refused | Halted):
+                assert verdict.reason.message
+
+
+def _names(result, key, trace):
+    if not isinstance(result, dict):
+        return False
+    named = isinstance(result.get("id"), str | int) and not isinstance(result["id"], bool)
+    properties = result.get("properties")
+    by_key = isinstance(properties, dict) and properties.get("k") == key
+    return named and result["id"] != "" and (by_key or result.get("objectWriteTraceId") == trace)
+
+
+@given(_envelopes() | JSON, st.sampled_from([200, 201, 202, 204, 207, 226, 299]))
+def test_success_needs_evidence(body, status):
+    """No JSON with a 2xx applies a record that no result names."""
+    verdicts = replies.read(_call(), _reply(body, status), "k")
+
+    results = body.get("results") if isinstance(body, dict) else None
+    for at, verdict in enumerate(verdicts):
+        if isinstance(verdict, Applied):
+            assert isinstance(results, list)
+            assert any(_names(r, f"A-{at}", f"t.{at}") for r in results)
+
+
+@given(any_reply(_envelopes()))
+def test_only_a_2xx_applies(reply):
+    if isinstance(reply, BatchReply) and 200 <= reply.status < 300:
+        return
+    for endpoint in ("upsert", "update", "archive"):
+        verdicts = replies.read(_call(endpoint=endpoint), reply, "k")
+        assert not any(isinstance(v, Applied) for v in verdicts)
+
+
+@given(_envelopes(), st.sampled_from([200, 207]))
+def test_an_order_is_gone_only_when_hubspot_says_that_it_is_not_found(body, status):
+    found = replies.read_keys(_call(endpoint="read"), _reply(body, status), "k")
+
+    errors = body.get("errors")
+    said = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+    if not any(e.get("category") == "OBJECT_NOT_FOUND" for e in said):
+        assert not any(isinstance(f, replies.Missing) for f in found)
+
+
+@pytest.mark.parametrize("twice", [1, 2, 3])
+def test_however_many_errors_a_record_in_both_lists_is_asked_again(twice):
+    error = {"category": "VALIDATION_ERROR", "context": {"objectWriteTraceId": ["t.0"]}}
+    body = {"results": [{"id": "1", "properties": {"k": "A-0"}}], "errors": [error] * twice}
+
+    first, second = replies.read(_call(), _reply(body, 207), "k")
+
+    assert isinstance(first, Retryable)
+    assert first.reason.code is Code.UNCONFIRMED
+    assert isinstance(second, Retryable)
+
+
+def test_alone_an_error_without_a_name_is_its_own():
+    body = {"results": [], "errors": [{"category": "VALIDATION_ERROR", "message": "no"}]}
+
+    assert isinstance(replies.read(_call(1), _reply(body, 207), "k")[0], Rejected)
+
+
+def test_the_events_own_choice_of_property_is_its_own_fault():
+    body = {
+        "message": "Unable to perform upsert by non-unique 0-123 property other",
+        "category": "VALIDATION_ERROR",
+    }
+
+    chosen = replies.read(_call(id_property="other"), _reply(body, 400), "k")
+    configured = replies.read(_call(id_property="other"), _reply(body, 400), "other")
+
+    assert all(isinstance(v, Rejected) for v in chosen)
+    assert all(isinstance(v, Halted) for v in configured)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("", None), ("-1", None), ("1.5", None), ("9" * 400, None)]
+    + [("Wed, 21 Oct 2026 07:28:00 GMT", None), ("٧", None)],
+)
+def test_retry_after_is_seconds_or_nothing(value, seconds):
+    assert replies.retry_after(BatchReply(503, {"retry-after": value}, b"")) == seconds
+
+
+def test_a_read_that_failed_leaves_no_doubt():
+    for reply in (NoReply("timed out", sent=True), BatchReply(502, {}, b""), _reply([])):
+        for verdict in replies.read_keys(_call(endpoint="read"), reply, "k"):
+            assert isinstance(verdict, Retryable)
+            assert not verdict.ambiguous
+
+
+def test_a_daily_limit_is_told_by_its_policy_then_by_its_words():
+    def halted(**body):
+        return isinstance(replies.read(_call(), _reply(body, 429), "k")[0], Halted)
+
+    assert halted(policyName="DAILY")
+    assert halted(message="You have reached your daily limit.")
+    assert not halted(policyName="TEN_SECONDLY_ROLLING", message="not the daily limit")
+
+
+def test_nobody_sees_a_body_longer_than_a_line():
+    (verdict,) = replies.read(_call(1), BatchReply(502, {}, b"x" * 10_000), "k")
+
+    assert isinstance(verdict, Retryable)
+    assert len(verdict.reason.message) < 300
