@@ -65,6 +65,8 @@ def parse_fault(text: str) -> FaultRule:
     Values are JSON where they read as such; `operation` and `nth` are comma-separated; `where` may
     be repeated. Raises `ValueError` with a sentence.
     """
+    if not text.split():
+        raise ValueError("a fault is missing: write WHAT name=value …")
     fault, *words = text.split()
     given: dict[str, Any] = {"fault": fault}
     for word in words:

@@ -90,12 +90,14 @@ async def serving(twin: Twin, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
     listening = asyncio.Event()
     server = _Server(config, listening.set)
     async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listener]), name="hubspot-twin")
-        await listening.wait()
+        serving_task = group.create_task(server.serve(sockets=[listener]), name="hubspot-twin")
         try:
+            await listening.wait()
             yield url
         finally:
+            # Awaited here: a cancelled block would have the group cancel the server mid-shutdown.
             server.should_exit = True
+            await asyncio.wait([serving_task])
 
 
 def _listener(host: str, port: int) -> socket.socket:
