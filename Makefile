@@ -10,14 +10,18 @@ BIN := .venv/bin
 ARGS ?=
 
 # pip is enough; uv, where it is on the PATH, does the same in a tenth of the time.
-INSTALL = $(if $(shell command -v uv),uv pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q)
+INSTALL = $(if $(shell command -v uv),uv pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q --disable-pip-version-check)
 
 .PHONY: help
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Where Docker will have to lend the RabbitMQ, the demo needs a package of the tests for it.
 .PHONY: demo
-demo: .venv/.run  ## a private RabbitMQ, a local HubSpot and the real service, live, from nothing
+demo:  ## a private RabbitMQ, a local HubSpot and the real service, live, from nothing
+	@if [ -n "$${ORDERSYNC_RABBITMQ__URL:-}" ] || PATH="$$PATH:/usr/sbin" command -v rabbitmq-server >/dev/null \
+	  || ! docker info >/dev/null 2>&1; then needs=run; else needs=dev; fi; \
+	$(MAKE) --no-print-directory .venv/.$$needs
 	@$(BIN)/ordersync demo $(ARGS)
 
 .PHONY: test

@@ -90,6 +90,7 @@ class TestPrivateNode:
         self, node: PrivateBroker
     ) -> None:
         await publish(node.url, "confirmed", b"1", b"2", b"3")
+        node.flush()
 
         node.kill()
         assert not node.running
