@@ -279,10 +279,9 @@ class Pipeline:
             await self._answering.wait()
             self._answering.clear()
             malformed = [s for s in self._malformed if s.delivery.epoch in self._alive]
-            answers = [(s.delivery, _messages(s)) for s in malformed]
-            answers += [(d, outcome) for d, outcome in self._repeated if d.epoch in self._alive]
+            repeated = [(d, outcome) for d, outcome in self._repeated if d.epoch in self._alive]
             self._malformed, self._repeated = [], []
-            await self._publish(answers)
+            await self._publish([*((s.delivery, _messages(s)) for s in malformed), *repeated])
             if malformed:
                 self._tally.settled(malformed, (), self._shell.stamp())
 

@@ -11,7 +11,7 @@ from service.core.events import Contribution, Delivery, Malformed
 from service.core.outcomes import Settlement
 from service.core.retries import Finish, PutBack, Step
 from service.core.verdicts import Refused, Rejected, Retryable, Verdict
-from service.metrics import NO_REASON, UNREADABLE, Metrics
+from service.metrics import MALFORMED, NO_REASON, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Tally:
         if isinstance(event, Contribution):
             self._metrics.events_received.labels(event.operation).inc()
         else:
-            self._metrics.events_received.labels(UNREADABLE).inc()
+            self._metrics.events_received.labels(MALFORMED).inc()
             log.warning(
                 "event_malformed",
                 reason=event.code,

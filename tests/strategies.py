@@ -28,10 +28,21 @@ OPERATIONS = st.sampled_from(list(Operation))
 
 def properties_of(**given: Any) -> Any:
     """AMQP properties as a client hands them over; what is not given is None."""
-    names = (
-        "content_type content_encoding headers delivery_mode priority correlation_id reply_to"
-        " expiration message_id timestamp message_type user_id app_id"
-    ).split()
+    names = [
+        "content_type",
+        "content_encoding",
+        "headers",
+        "delivery_mode",
+        "priority",
+        "correlation_id",
+        "reply_to",
+        "expiration",
+        "message_id",
+        "timestamp",
+        "message_type",
+        "user_id",
+        "app_id",
+    ]
     return SimpleNamespace(**(dict.fromkeys(names) | {"delivery_mode": 2} | given))
 
 
@@ -66,7 +77,7 @@ def document(
     }
 
 
-def contribution(  # noqa: PLR0913  (an event has that many sides)
+def contribution(
     operation: str = "upsert",
     key: str = "A-1",
     event_id: str | None = None,

@@ -28,7 +28,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def publish(  # noqa: PLR0913  (options are arguments)
+def publish(
     file: Annotated[
         Path, typer.Argument(help="NDJSON or CSV (by its ending); - reads stdin.", exists=False)
     ],
@@ -75,10 +75,8 @@ def publish(  # noqa: PLR0913  (options are arguments)
         def source() -> Iterator["Filed"]:
             return (filed for filed in from_path(path) if filed.line >= from_line)
 
-        if unchecked:
-            total = sum(1 for _ in source())
-        else:
-            total = _checked(source, settings.hubspot.id_property)
+        counted = sum(1 for _ in source()) if unchecked else None
+        total = _checked(source, settings.hubspot.id_property) if counted is None else counted
         if dry_run:
             say(f"{total} events would be published")
             return

@@ -2,7 +2,8 @@
 
 Laws, each a property test: no batch exceeds its size, mixes operations or names an order twice; of an
 order at most one slot is in flight, and its events leave in arrival order; a slot leaves within `linger`
-when somebody takes, within PATIENCE lingers while company is known to be coming; slots under suspicion (`company`) travel together and with nobody else.
+when somebody takes, within PATIENCE lingers while company is known to be coming; slots under suspicion
+(`company`) travel together and with nobody else.
 
 A lane is one order's queue of slots; only its head may travel. A lane whose head may travel stands in
 exactly one berth: the heads that could share a call.

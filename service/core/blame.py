@@ -94,6 +94,8 @@ def reason_of(said: Problem, status: int) -> Reason:
     if code is None:
         code = Code.PROPERTY_INVALID if detail.property else Code.REFUSED
     message = detail.message or said.message or f"HubSpot refused it ({status}) without a word"
+    if code is Code.ORDER_NOT_FOUND:
+        message = f"HubSpot has no order with this key, or it is archived ({message})"
     more = len({d.property for d in said.details} - {detail.property})
     if more:
         message = f"{message} (and {more} more properties)"

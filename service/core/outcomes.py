@@ -56,7 +56,8 @@ def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settleme
     match finish.verdict:
         case Applied(record_id, created):
             return tuple(
-                write.done(index, record_id, created) for index in range(len(slot.contributions))
+                write.done(index, record_id, created=created)
+                for index in range(len(slot.contributions))
             )
         case Rejected(reason):
             return tuple(
@@ -113,7 +114,7 @@ class _Write:
     settled_at: str
     stamp: datetime
 
-    def done(self, index: int, record_id: str | None, created: bool | None) -> Settlement:
+    def done(self, index: int, record_id: str | None, *, created: bool | None) -> Settlement:
         contribution = self.slot.contributions[index]
         later = overwriter(self.slot, index)
         if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
@@ -191,13 +192,8 @@ def _outcome(
         "time": data["settled_at"],
         "datacontenttype": "application/json",
     }
-    for name, value in (
-        ("subject", subject),
-        ("correlationid", event_id),
-        ("traceparent", traceparent),
-    ):
-        if value is not None:
-            event[name] = value
+    known = {"subject": subject, "correlationid": event_id, "traceparent": traceparent}
+    event |= {name: value for name, value in known.items() if value is not None}
     event["data"] = data
     short = event_id is not None and len(event_id.encode()) <= _CORRELATION_MAX
     return Outgoing(

@@ -197,7 +197,7 @@ def _set_up(said: Problem, status: int, call: BatchCall, configured: str) -> Ver
     return halted
 
 
-def _whole(said: Problem, reply: BatchReply) -> Verdict | None:
+def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911  (a table of statuses)
     """The verdict that every record shares; None where the records themselves were refused."""
     after = retry_after(reply)
     match reply.status:

@@ -59,7 +59,7 @@ class Section(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def _row(  # noqa: PLR0917  (a table is read by column)
+def _row(
     means: str, answer: str, first: str, second: str, source: str, operation: str = "upsert"
 ) -> Row:
     return Row(means, tuple(answer.split(" + ")), first, second, source, operation)
@@ -693,7 +693,9 @@ def load(name: str) -> BatchReply | NoReply:
 
 def batch_of(operation: str) -> Batch:
     """The call that every row answers: A-1 and A-2, an event each."""
-    values = {key: {} if operation == "archive" else v for key, v in ORDERS.items()}
+    values: dict[str, dict[str, Any]] = {
+        key: {} if operation == "archive" else dict(v) for key, v in ORDERS.items()
+    }
     return batch(*(slot(contribution(operation, key, **v)) for key, v in values.items()))
 
 

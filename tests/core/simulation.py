@@ -8,6 +8,7 @@ so that a wrong verdict is seen where it happens.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -95,7 +96,7 @@ class Simulation:
         moment = 0.0
         for body, properties in _bodies(self.chance, self.traffic):
             moment += self.chance.expovariate(self.traffic.rate)
-            self._at(moment, lambda b=body, p=properties: self._arrive(b, p))
+            self._at(moment, partial(self._arrive, body, properties))
             if self.chance.random() < self.traffic.deaths:
                 self._at(moment, self._channel_dies)
         for _ in range(1_000_000):

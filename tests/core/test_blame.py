@@ -25,7 +25,8 @@ def _invalid(name, value, error="INVALID_LONG"):
 def _whole(call, *details, **more):
     said = Problem("Some are no good", "VALIDATION_ERROR", details=details, **more)
     return [
-        v.reason if isinstance(v, Rejected) else v.named for v in blame.whole_call(call, said, 400)
+        v.reason if isinstance(v, Rejected) else isinstance(v, Refused) and v.named
+        for v in blame.whole_call(call, said, 400)
     ]
 
 

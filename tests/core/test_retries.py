@@ -110,7 +110,9 @@ def test_one_answer_one_delay():
     chances = iter([0.3, 0.9, 0.1])
     taken = batch(*_slots(3))
 
-    steps = decide(taken, [_failed(Cause.SILENCE)] * 3, POLICY, 0.0, lambda: next(chances), count)
+    steps = decide(
+        taken, [_failed(Cause.SILENCE)] * 3, POLICY, 0.0, lambda: next(chances), count(1).__next__
+    )
 
     assert len({_again(s).not_before for s in steps}) == 1
 

@@ -46,7 +46,7 @@ async def carried(bodies: list[bytes], options: TwinOptions = PLAIN) -> Stage:
 
 def _document(body: bytes) -> dict[str, Any] | None:
     try:
-        return orjson.loads(body)  # type: ignore[no-any-return]
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
 

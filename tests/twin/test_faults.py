@@ -93,7 +93,7 @@ async def test_a_hang_writes_and_never_answers():
 
 
 @pytest.mark.parametrize(("rule", "written"), [("cut", False), ("cut written=true", True)])
-async def test_a_cut_drops_the_connection(rule: str, written: bool):  # noqa: FBT001
+async def test_a_cut_drops_the_connection(rule: str, written: bool):
     async with hubspot(faults=(parse_fault(rule),)) as (twin, client):
         with pytest.raises(httpx.RemoteProtocolError):
             await client.post(UPSERT, json=batch("x"))

@@ -128,7 +128,7 @@ async def test_a_429_can_say_when_to_come_back():
 
 
 @pytest.mark.parametrize(("counted", "passed"), [(False, 2), (True, 1)])
-async def test_refused_calls_may_use_up_quota(counted: bool, passed: int):  # noqa: FBT001
+async def test_refused_calls_may_use_up_quota(counted: bool, passed: int):
     async with hubspot(calls=1, window=10.0, refused_count=counted) as (_, client):
         statuses = []
         for _ in range(3):
