@@ -134,11 +134,7 @@ class Settings(_FromOutside):
 
     def batch_policy(self) -> BatchPolicy:
         """When a batch leaves."""
-        return BatchPolicy(
-            size=self.batch.size,
-            linger=self.batch.linger,
-            window=self.rabbitmq.prefetch * 3 // 4,  # the rest is on its way, in or out
-        )
+        return BatchPolicy(size=self.batch.size, linger=self.batch.linger)
 
     def retry_policy(self) -> RetryPolicy:
         """When an event is given up."""

@@ -2,7 +2,7 @@
 
 Laws, each a property test: no batch exceeds its size, mixes operations or names an order twice; of an
 order at most one slot is in flight, and its events leave in arrival order; a slot leaves within `linger`
-when somebody takes, within PATIENCE lingers while company is known to be coming; slots under suspicion
+when somebody takes, within PATIENCE lingers while company is coming; slots under suspicion
 (`company`) travel together and with nobody else.
 
 A lane is one order's queue of slots; only its head may travel. A lane whose head may travel stands in
@@ -27,7 +27,6 @@ class BatchPolicy:
 
     size: int = 100  # records; HubSpot takes no more than 100 a call
     linger: float = 0.25  # seconds that a slot may wait for company
-    window: int = 750  # events held from which on more are known to wait in the queue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,8 @@ class _Lane:
     travelling: bool = False
 
 
-PATIENCE: Final = 4  # lingers that a partial batch may wait while company is known to be coming
+PATIENCE: Final = 8  # lingers that a partial batch may wait while company is coming
+BUSY: Final = 2  # lingers after a full batch during which the traffic counts as busy
 
 
 class Backlog:
@@ -70,9 +70,10 @@ class Backlog:
         self._lanes: dict[Order, _Lane] = {}
         self._berths: dict[_Berth, list[_Waiting]] = {}
         self._delayed: list[_Waiting] = []  # heads that are not to be tried before a time
-        self._behind: Counter[_Berth] = Counter()  # slots behind a head: company that is coming
+        self._coming: Counter[_Berth] = Counter()  # slots that come up when what is in flight lands
         self._arrivals = 0
         self._draining = False
+        self._busy_until = 0.0
         self.held = 0  # contributions
         self.in_flight = 0  # slots
 
@@ -89,8 +90,8 @@ class Backlog:
         lane.slots.append(slot)
         if len(lane.slots) == 1 and not lane.travelling:
             self._moor(slot)
-        else:
-            self._behind[_berth_of(slot)] += 1
+        elif len(lane.slots) == 1:
+            self._coming[_berth_of(slot)] += 1
 
     def take(self, now: float) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
@@ -123,12 +124,14 @@ class Backlog:
     def finish(self, slot: Slot) -> None:
         """The slot is settled: its lane's next head may travel."""
         self.held -= len(slot.contributions)
+        self._comes_no_more(self._lanes[slot.order])
         self._land(slot.order)
 
     def put_back(self, slot: Slot, *slots: Slot) -> None:
         """The slot was not applied: `slots` (itself, or its parts) wait again at the lane's head."""
-        self._lanes[slot.order].slots.extendleft(reversed(slots))
-        self._behind.update(map(_berth_of, slots))
+        lane = self._lanes[slot.order]
+        self._comes_no_more(lane)
+        lane.slots.extendleft(reversed(slots))
         self.held += sum(len(s.contributions) for s in slots) - len(slot.contributions)
         self._land(slot.order)
 
@@ -169,25 +172,29 @@ class Backlog:
         lane.travelling = False
         self.in_flight -= 1
         if lane.slots:
-            berth = _berth_of(lane.slots[0])
-            self._behind[berth] -= 1
-            if not self._behind[berth]:
-                del self._behind[berth]  # companies come and go
             self._moor(lane.slots[0])
         else:
             del self._lanes[order]
 
-    def _due(self, berth: _Berth, heads: list[_Waiting]) -> float:
-        """When a partial batch leaves: after the linger, later while its company is known to come.
+    def _comes_no_more(self, lane: _Lane) -> None:
+        if lane.slots:
+            berth = _berth_of(lane.slots[0])
+            self._coming[berth] -= 1
+            if not self._coming[berth]:
+                del self._coming[berth]
 
-        Company is coming from behind heads of other operations, or from the queue while intake is full.
-        Then a partial batch costs a call that a fuller one saves, and everybody is waiting anyway.
+    def _due(self, berth: _Berth, heads: list[_Waiting]) -> float:
+        """When a partial batch leaves: after the linger, later while company is coming.
+
+        It comes from behind what is in flight, and from the queue as long as full batches leave.
+        A few archives a second, sent every linger, would take four calls of a second's ten.
         """
         head = self._lanes[heads[0].order].slots[0]
-        alone = berth.company or head.sealed or head.attempts
-        if alone or (self._behind[berth] <= 0 and self.held < self._policy.window):
-            return heads[0].due
-        return heads[0].due + (PATIENCE - 1) * self._policy.linger
+        due = heads[0].due
+        if berth.company or head.sealed or head.attempts:
+            return due
+        latest = due + (PATIENCE - 1) * self._policy.linger
+        return latest if berth in self._coming else min(latest, max(due, self._busy_until))
 
     def _moor(self, slot: Slot) -> None:
         self._arrivals += 1
@@ -213,11 +220,15 @@ class Backlog:
     def _board(self, berth: _Berth, now: float) -> Batch:
         heads = self._berths[berth]
         trigger = self._trigger(heads, now)
+        if trigger == "size":
+            self._busy_until = now + BUSY * self._policy.linger
         slots: list[Slot] = []
         while heads and len(slots) < self._policy.size:
             lane = self._lanes[heappop(heads).order]
             lane.travelling = True
             slots.append(lane.slots.popleft())
+            if lane.slots:
+                self._coming[_berth_of(lane.slots[0])] += 1
         if not heads:
             del self._berths[berth]
         self.in_flight += len(slots)
@@ -234,12 +245,12 @@ class Backlog:
         self._lanes = {
             order: lane for order, lane in self._lanes.items() if lane.slots or lane.travelling
         }
-        self._berths, self._delayed, self._behind = {}, [], Counter()
+        self._berths, self._delayed, self._coming = {}, [], Counter()
         for lane in self._lanes.values():
-            waiting = list(lane.slots)
-            if waiting and not lane.travelling:
-                self._moor(waiting.pop(0))
-            self._behind.update(map(_berth_of, waiting))
+            if lane.slots and lane.travelling:
+                self._coming[_berth_of(lane.slots[0])] += 1
+            elif lane.slots:
+                self._moor(lane.slots[0])
 
 
 def _berth_of(slot: Slot) -> _Berth:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.core.backlog import Backlog, BatchPolicy
+from service.core.backlog import BUSY, PATIENCE, Backlog, BatchPolicy
 from service.core.events import Operation
 from service.core.slots import coalesce, separate, slot_of
 from tests.strategies import OPERATIONS, VALUES, contribution
@@ -37,7 +37,7 @@ def test_a_full_batch_leaves_at_once():
     assert batch is not None
     assert (_keys(batch), batch.trigger) == (["A-0", "A-1", "A-2"], "size")
     assert backlog.take(0.0) is None
-    assert backlog.next_due() == LINGER
+    assert backlog.next_due() == BUSY * LINGER  # full batches leave: company is coming
 
 
 def test_a_part_of_a_batch_leaves_when_its_oldest_has_lingered():
@@ -141,7 +141,7 @@ def test_a_company_travels_together_and_with_nobody_else():
         backlog.put_back(slot, replace(slot, attempts=1, company=7 if at else 8))
     backlog.add(contribution(key="B-1"), 0.0)
 
-    companies = [backlog.take(LINGER) for _ in range(3)]
+    companies = [backlog.take(BUSY * LINGER) for _ in range(3)]
 
     assert sorted((b.company, tuple(_keys(b))) for b in companies if b) == [
         (0, ("B-1",)),
@@ -212,8 +212,8 @@ def test_a_berth_never_starves_beside_one_that_is_always_full(busy):
             taken += _keys(batch)
 
     before = [key for key in taken if key != "lonely"]
-    assert now < LINGER + 0.1
-    assert len(before) <= 10 + 2 * 27
+    assert now < PATIENCE * LINGER + 0.1
+    assert len(before) <= 10 + 2 * (PATIENCE * LINGER * 100 + 2)
 
 
 class _Model:
@@ -402,6 +402,7 @@ TestBacklogMachine = BacklogMachine.TestCase
 TestBacklogMachine.settings = settings(stateful_step_count=40)
 
 
+@pytest.mark.parametrize(("size", "lingers"), [(100, 1), (3, PATIENCE)])
 @given(
     st.lists(
         st.tuples(
@@ -411,9 +412,12 @@ TestBacklogMachine.settings = settings(stateful_step_count=40)
         max_size=40,
     ),
 )
-def test_law_6_a_slot_leaves_within_linger_of_becoming_due(arrivals):
-    """A taker that comes when next_due says and never has to wait for anything else."""
-    backlog = Backlog(POLICY)
+def test_law_6_a_slot_leaves_within_linger_of_becoming_due(arrivals, size, lingers):
+    """A taker that comes when next_due says and never has to wait for anything else.
+
+    Where full batches leave, company is coming, and a part of a batch waits for it up to PATIENCE lingers.
+    """
+    backlog = Backlog(BatchPolicy(size=size, linger=LINGER))
     free = {}  # order -> since when its head may travel
     arrivals = sorted(arrivals, key=lambda a: a[0])
     now = 0.0
@@ -421,7 +425,7 @@ def test_law_6_a_slot_leaves_within_linger_of_becoming_due(arrivals):
     def take_all():
         while (batch := backlog.take(now)) is not None:
             for slot in batch.slots:
-                assert now <= max(slot.born, free.get(slot.order, 0.0)) + LINGER + 1e-9
+                assert now <= max(slot.born, free.get(slot.order, 0.0)) + lingers * LINGER + 1e-9
                 backlog.finish(slot)
                 free[slot.order] = now
 
