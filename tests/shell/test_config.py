@@ -13,20 +13,12 @@ from service.core.retries import RetryPolicy
 from service.misconfiguration import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("bare")
 NEEDED = {
     "RABBITMQ__URL": "amqp://guest:hidden-password@localhost/",
     "HUBSPOT__TOKEN": "hidden-token",
     "HUBSPOT__ID_PROPERTY": "shop_order_id",
 }
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch, tmp_path):
-    """No ORDERSYNC_* variable from outside, and an empty secrets folder."""
-    for name in list(os.environ):
-        if name.upper().startswith("ORDERSYNC_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ORDERSYNC_SECRETS_DIR", str(tmp_path / "secrets"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiormq
 import pytest
-from aiormq.abc import AbstractChannel
+from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPConnectionError, DeliveryError
 from pamqp.commands import Basic
 
@@ -112,9 +112,11 @@ async def test_a_message_that_is_returned_too_often_becomes_a_dead_letter(amqp_u
     async with channel_of(amqp_url) as channel:
         await channel.basic_qos(prefetch_count=1)
         await channel.basic_publish(b"x", exchange="orders.events", routing_key="poison")
-        await channel.basic_consume(
-            "orders.events", lambda message: channel.basic_reject(message.delivery_tag or 0)
-        )
+
+        async def refuse(message: DeliveredMessage) -> None:
+            await channel.basic_reject(message.delivery_tag or 0)
+
+        await channel.basic_consume("orders.events", refuse)
         letter = None
         while letter is None or isinstance(letter.delivery, Basic.GetEmpty):
             letter = await channel.basic_get("orders.dead-letters", no_ack=True)

@@ -1,0 +1,35 @@
+"""Fixtures of the shell's tests."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+# looptime's plugin asks the policy for a loop, in tests that have none too; the policy makes one then,
+# which nobody closes, and the next async test fails for its sockets. Told once that there is none,
+# the policy says so.
+asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path) -> pytest.MonkeyPatch:
+    """No ORDERSYNC_* variable from outside, and an empty secrets folder."""
+    for name in list(os.environ):
+        if name.upper().startswith("ORDERSYNC_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ORDERSYNC_SECRETS_DIR", str(tmp_path / "secrets"))
+    return monkeypatch
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Whoever configures the process's logging leaves it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
