@@ -203,7 +203,7 @@ def _written(
 def _apply(portal: Portal, call: Call, table: Table, plan: Plan) -> dict[str, Any]:
     entry = plan.entry
     record = applied(portal, call, table, plan)
-    result = rendering.written(portal, table, record, entry.properties)
+    result = rendering.written(portal, table, record, entry.properties, plan.clean)
     if call.operation == "upsert":
         result["new"] = plan.record is None
     if portal.options.trace_echo and entry.trace is not None:

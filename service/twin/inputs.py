@@ -44,15 +44,14 @@ def read_entry(raw: Any, verb: str) -> Entry:
     if "properties" not in given or (verb != "create" and given.get("id") is None):
         missing = "properties" if "properties" not in given else "id"
         raise bad_shape(f"some required attributes are not set: [{missing}]")
-    trace = given.get("objectWriteTraceId")
-    id_property = given.get("idProperty")
+    trace, id_property = given.get("objectWriteTraceId"), given.get("idProperty")
     associations = given.get("associations")
     return Entry(
-        id="" if verb == "create" else expect_text(given["id"], "`id`"),
-        id_property=None if id_property is None else expect_text(id_property, "`idProperty`"),
-        trace=None if trace is None else expect_text(trace, "`objectWriteTraceId`"),
-        properties=read_properties(given["properties"]),
-        associations=expect_list(associations or [], "`associations`"),
+        "" if verb == "create" else expect_text(given["id"], "`id`"),
+        None if id_property is None else expect_text(id_property, "`idProperty`"),
+        None if trace is None else expect_text(trace, "`objectWriteTraceId`"),
+        read_properties(given["properties"]),
+        () if associations is None else expect_list(associations, "`associations`"),
     )
 
 

@@ -15,7 +15,7 @@ from service.twin.calls import Call, Written, expect_object, expect_text
 from service.twin.linking import Pair, link, wanted_links
 from service.twin.portal import Portal
 from service.twin.records import Record, Table
-from service.twin.values import BadValueError
+from service.twin.values import BadValueError, read_string
 
 
 class Entry(NamedTuple):
@@ -102,6 +102,9 @@ def judge_values(table: Table, sent: Mapping[str, Any]) -> tuple[dict[str, str],
             message = f'Property "{name}" does not exist'
             details.append(Detail("PROPERTY_DOESNT_EXIST", name, message))
             continue
+        if reader is read_string and type(raw) is str:
+            clean[name] = raw  # most properties are text: no call for those
+            continue
         cleared = raw is None or raw == ""
         try:
             clean[name] = "" if cleared and name not in table.read_only else reader(raw)
@@ -146,21 +149,18 @@ class Planner:
         return None
 
     def _conflict(self, plan: Plan) -> RecordRefusal | None:
-        table = self._table
         own = plan.record.id if plan.record else plan.new_id
-        for name in table.holders:
+        for name, held in self._table.holders.items():
             value = plan.clean.get(name)
             if not value:
                 continue
-            holder = table.holder(name, value)
-            if holder is None or holder == own:
-                holder = self._claims.get((name, value), own)
+            holder = held.get(value, own)
+            if holder == own:
+                holder = self._claims.setdefault((name, value), own)
                 self.collided = self.collided or holder != own
             if holder != own:
+                self._claims = {what: by for what, by in self._claims.items() if by != own}
                 return self.held(name, value, own, holder)
-        self._claims.update(
-            ((name, plan.clean[name]), own) for name in table.holders if plan.clean.get(name)
-        )
         return None
 
     def held(self, name: str, value: str, own: str, holder: str) -> RecordRefusal:

@@ -13,7 +13,7 @@ from service.twin.kinds import Kind
 from service.twin.values import Reader, plain
 
 # When, and which values became what: one entry a write, so that a write costs one tuple.
-Change = tuple[int, dict[str, str]]
+Change = tuple[int, Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -126,11 +126,11 @@ class Table:
         properties = record.properties
         if not self.holders.keys().isdisjoint(clean):
             self._move_holds(record, clean)
-        changed = {
-            name: value
-            for name, value in clean.items()
-            if self.same_value_history or properties.get(name, "") != value
-        }
+        changed: Mapping[str, str] = clean
+        if not self.same_value_history and (properties or "" in clean.values()):
+            changed = {
+                name: value for name, value in clean.items() if properties.get(name, "") != value
+            }
         record.updated = stamp
         if not changed:
             return

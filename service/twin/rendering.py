@@ -1,6 +1,6 @@
 """Records as HubSpot shows them: the properties asked for or sent, and the default ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,20 @@ def value_of(table: Table, record: Record, name: str) -> str | None:
     return system_value(table, record, name) if value is None else value
 
 
-def written(portal: Portal, table: Table, record: Record, sent: Iterable[str]) -> dict[str, Any]:
-    """A record as a write answers it: what was sent, as stored now, and the default properties."""
+def written(
+    portal: Portal, table: Table, record: Record, sent: Collection[str], clean: Mapping[str, str]
+) -> dict[str, Any]:
+    """A record as a write answers it: what was `sent`, as stored, and the default properties.
+
+    `clean` is what was stored: the same, but for an identifying property that was not repeated.
+    """
     created, modified = date_names(table.kind)
-    stored = record.properties
+    shown = clean if len(clean) == len(sent) else {name: clean[name] for name in sent}
     created_at, updated_at = iso(record.created), iso(record.updated)
     return {
         "id": record.id,
         "properties": {
-            **{name: stored.get(name, "") for name in sent},
+            **shown,
             created: created_at,
             modified: updated_at,
             "hs_object_id": record.id,

@@ -22,7 +22,8 @@ def create_one(portal: Portal, call: Call) -> Answer:
     table = portal.table(call.table_kind)
     plan = Plan(_entry(call), new_id=portal.next_id())
     record = _settled(portal, call, table, plan)
-    return Answer(201, rendering.written(portal, table, record, plan.entry.properties))
+    sent = plan.entry.properties
+    return Answer(201, rendering.written(portal, table, record, sent, plan.clean))
 
 
 def get_one(portal: Portal, call: Call) -> Answer:
@@ -38,7 +39,7 @@ def update_one(portal: Portal, call: Call) -> Answer:
     entry = _entry(call)
     plan = Plan(entry, record=_met(table, call, archived=False))
     record = _settled(portal, call, table, plan)
-    return Answer(200, rendering.written(portal, table, record, entry.properties))
+    return Answer(200, rendering.written(portal, table, record, entry.properties, plan.clean))
 
 
 def archive_one(portal: Portal, call: Call) -> Answer:
