@@ -35,6 +35,8 @@ class Call:
     now: float
     stamp: int
     correlation_id: str
+    number: int = 0
+    arrived: float = 0.0
     document: Any = None
     chosen: Chosen = field(default_factory=Chosen)
     writes: list[Written] = field(default_factory=list)

@@ -194,8 +194,13 @@ async def _serve(twin: Twin, host: str, port: int) -> None:
         await stop.wait()
 
 
-def main() -> None:
-    """`python -m service.twin`."""
+def build() -> typer.Typer:
+    """The command as an application of its own."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(hubspot_twin)
-    app()
+    return app
+
+
+def main() -> None:
+    """`python -m service.twin`."""
+    build()()

@@ -30,19 +30,33 @@ class Journal:
         self.records_written: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
-    def note(self, call: Call, status: int, elapsed: float, fault: str) -> None:
-        """Enter a call and its writes; `status` 0 is a connection dropped without an answer."""
+    def arrival(self) -> int:
+        """The number of a call that arrives now."""
         self.number += 1
+        return self.number
+
+    def note_writes(self, call: Call, elapsed: float) -> None:
+        """Enter what a call wrote, at the moment of writing: a hanging call is answered later."""
+        if not call.writes:
+            return
+        self.records_written[call.operation] += len(call.writes)
+        if self._keep == "writes":
+            self.writes.append((elapsed, call.number, call.operation, call.writes))
+            self._held_writes += len(call.writes)
+            while self._held_writes > self._most_writes:
+                self._held_writes -= len(self.writes.popleft()[-1])
+
+    def note(self, call: Call, status: int, elapsed: float, fault: str) -> None:
+        """Enter an answered call; `status` 0 is a connection dropped without an answer."""
         self.by_status[call.operation, status] += 1
-        if call.writes:
-            self.records_written[call.operation] += len(call.writes)
         if fault:
             self.faults[fault] += 1
         if self._keep == "off":
             return
         self.calls.append(
             {
-                "number": self.number,
+                "number": call.number,
+                "arrived": call.arrived,
                 "time": elapsed,
                 "operation": call.operation,
                 "kind": call.kind.name if call.kind else None,
@@ -56,11 +70,6 @@ class Journal:
                 "correlation_id": call.correlation_id,
             }
         )
-        if self._keep == "writes" and call.writes:
-            self.writes.append((elapsed, self.number, call.operation, call.writes))
-            self._held_writes += len(call.writes)
-            while self._held_writes > self._most_writes:
-                self._held_writes -= len(self.writes.popleft()[-1])
 
     def shown(self) -> dict[str, Any]:
         """As `/_twin/journal` answers it."""

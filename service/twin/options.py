@@ -49,13 +49,15 @@ class TwinOptions:
             or the whole-batch refusal (`400`).
         archived_holder: an upsert whose key only an archived record holds makes a `new` record,
             `revive`s the archived one, or is refused as a `conflict`.
-        key_case: values of unique properties are compared `exact`ly or `fold`ed to lower case
-            and stored so, as contacts' addresses are.
+        key_case: values of unique properties are compared `exact`ly, or `fold`ed: trimmed, in
+            lower case, and stored so, as contacts' addresses are.
         conflicts: a unique value held by another record is the VALIDATION_ERROR that names
             `coordinates` (seen on orders), or a `conflict` (409 / CONFLICT with existingId, seen
             on contacts).
         collisions: inputs of one batch that collide on a second unique property fail `single`ly
             or refuse the whole `batch`.
+        racing_upserts: of two upserts of one new key in flight together the later one updates
+            (`serial`), loses its record to a `conflict`, or is answered 423 (`locked`).
         unset: properties asked for and never set are left out (`omit`), `null`, or by API version
             (`auto`: null from 2026-09 on).
         same_value_history: writing the value a property already has makes a history entry.
@@ -104,6 +106,7 @@ class TwinOptions:
     key_case: Literal["exact", "fold"] = "exact"
     conflicts: Literal["coordinates", "conflict"] = "coordinates"
     collisions: Literal["single", "batch"] = "single"
+    racing_upserts: Literal["serial", "conflict", "locked"] = "serial"
     unset: Literal["auto", "omit", "null"] = "auto"
     same_value_history: bool = False
     search_lag: float = 0.0

@@ -111,7 +111,7 @@ def judge_values(table: Table, sent: Mapping[str, Any]) -> tuple[dict[str, str],
         except BadValueError as error:
             details.append(Detail(error.code, name, str(error)))
     if table.folding:
-        clean |= {name: clean[name].lower() for name in table.folding & clean.keys()}
+        clean |= {name: table.folded(name, clean[name]) for name in table.folding & clean.keys()}
     return clean, details
 
 

@@ -80,7 +80,7 @@ class Table:
 
     def folded(self, name: str, value: str) -> str:
         """The value under which a unique property is held."""
-        return value.lower() if name in self.folding else value
+        return value.strip().lower() if name in self.folding else value
 
     def find(self, given: object, id_property: str | None) -> Record | None:
         """The live record that an id or a unique value means; None if there is none."""

@@ -64,10 +64,15 @@ async def serve(
 
     Port 0 takes a free one. Give `twin` to look inside the twin that is served.
     """
-    async with serving(twin or Twin(options), host, port) as url:
-        if ready is not None:
-            ready(url)
-        await asyncio.get_running_loop().create_future()
+    served = twin or Twin(options)
+    try:
+        async with serving(served, host, port) as url:
+            if ready is not None:
+                ready(url)
+            await asyncio.get_running_loop().create_future()
+    finally:
+        if twin is None:
+            served.close()
 
 
 @contextlib.asynccontextmanager

@@ -21,6 +21,7 @@ from service.twin.limits import Limits
 from service.twin.operations import Operation
 from service.twin.options import TwinOptions
 from service.twin.portal import Portal
+from service.twin.races import Races
 from service.twin.rendering import system_value
 from service.twin.server import build_app
 from service.twin.store import Store
@@ -41,6 +42,7 @@ class Twin:
         self.access = Access(self.options)
         self.limits = Limits(self.options)
         self.script = FaultScript(self.options.faults, self.options.seed)
+        self.races = Races(self.options)
         self.journal = Journal(self.options.journal, self.options.journal_size)
         self.store = Store(self.options.state) if self.options.state else None
         if self.store is not None:
@@ -55,6 +57,7 @@ class Twin:
         A call that is `open_to_all` needs no token and counts towards no limit.
         """
         identity: Identity | None = None
+        call.number, call.arrived = self.journal.arrival(), self.clock.elapsed()
         try:
             if not open_to_all:
                 identity = self.access.identify(call.token, call.now)
@@ -66,13 +69,18 @@ class Twin:
         return self._entered(call, reply, identity)
 
     async def _done(self, call: Call, operation: Operation, hang: Pause) -> Reply:
-        if self.script.rules or self.options.journal != "off":
+        watched = self.options.journal != "off" or self.options.racing_upserts != "serial"
+        if watched or self.script.rules:
             call.subjects = subjects_of(self.portal, call)
         kind = call.kind.name if call.kind else ""
         elapsed = self.clock.elapsed()
         call.chosen = self.script.choose(call.operation, kind, elapsed, lambda: call.subjects)
-        if delay := self.options.latency + call.chosen.delay:
-            await asyncio.sleep(delay)
+        with self.races.running(self.portal, call):
+            if delay := self.options.latency + call.chosen.delay:
+                await asyncio.sleep(delay)
+            return await self._befallen(call, operation, hang)
+
+    async def _befallen(self, call: Call, operation: Operation, hang: Pause) -> Reply:
         rule = call.chosen.whole
         if rule is None:
             return self._carried_out(call, operation)
@@ -87,6 +95,7 @@ class Twin:
             answer = operation(self.portal, call)
         except Refusal as refused:
             return refused.answer(call.correlation_id)
+        self.journal.note_writes(call, self.clock.elapsed())
         if self.store is not None:
             self.store.save(self.portal, call)
         return answer

@@ -1,5 +1,10 @@
 """Looking into the twin: journal, state and counts over HTTP, bounded and switchable."""
 
+import asyncio
+
+import pytest
+
+from service.twin import parse_fault
 from tests.twin.lab import ARCHIVE, ORDERS, UPDATE, UPSERT, hubspot, inputs, order, put
 
 
@@ -62,6 +67,20 @@ async def test_the_counts():
         assert stats["records_written"] == {"upsert": 2}
         assert stats["busiest_window"] == 2
         assert stats["records"]["orders"] == {"live": 2, "archived": 0}
+
+
+@pytest.mark.looptime
+async def test_writes_are_entered_when_they_happen_though_their_answer_comes_later():
+    async with hubspot(faults=(parse_fault("hang nth=1 seconds=60"),)) as (_, client):
+        async with asyncio.TaskGroup() as group:
+            hanging = group.create_task(client.post(UPSERT, json=inputs(order("A-1"))))
+            await asyncio.sleep(1)
+            await put(client, "A-2")
+            journal = (await client.get("/_twin/journal")).json()
+            hanging.cancel()
+
+        assert [write["key"] for write in journal["writes"]] == ["A-1", "A-2"]
+        assert [call["number"] for call in journal["calls"]] == [2]
 
 
 async def test_a_reset_forgets():

@@ -1,5 +1,6 @@
 """Batch calls: what HubSpot does with good, bad, double, missing and misshapen inputs."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -469,6 +470,22 @@ async def test_keys_are_compared_exactly_or_folded():
         answer = await client.post(UPSERT, json=inputs(order("a-1")))
         assert answer.json()["results"][0]["new"] is False
         assert twin.state()["a-1"]["properties"]["hs_order_name"] == "X"
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("serial", [200, 200]), ("conflict", [200, 207]), ("locked", [200, 423])]
+)
+async def test_two_upserts_of_one_new_key_in_flight_together(mode: str, expected: list[int]):
+    async with hubspot(racing_upserts=mode, latency=1.0) as (twin, client):
+        body = inputs(order("A-1", trace="t-1"))
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(client.post(UPSERT, json=body)) for _ in range(2)]
+        later = await client.post(UPSERT, json=body)
+
+        assert [call.result().status_code for call in calls] == expected
+        assert later.json()["results"][0]["new"] is False
+        assert set(twin.state()) == {"A-1"}
 
 
 async def test_results_come_in_another_order_than_the_inputs():

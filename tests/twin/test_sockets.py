@@ -14,8 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from service.twin import Twin, TwinOptions, parse_fault, serve, serving
+from service.twin.cli import build
 from tests.twin.lab import ORDERS, UPSERT, inputs, order
 
 TOKEN = {"Authorization": "Bearer pat-test"}
@@ -152,18 +154,16 @@ def test_the_command_prints_its_url_serves_and_stops_on_a_signal(tmp_path: Path)
     ],
 )
 def test_a_wrong_option_ends_the_command_with_a_sentence(arguments: tuple[str, ...]):
-    process = started(*arguments)
-    _, told = process.communicate(timeout=20)
+    result = CliRunner().invoke(build(), arguments)
 
-    assert process.returncode == 2
-    assert "Invalid value" in told
-    assert "Traceback" not in told
+    assert result.exit_code == 2
+    assert "Invalid value" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_help_explains_the_faults():
-    process = started("--help")
-    told, _ = process.communicate(timeout=20)
+    result = CliRunner().invoke(build(), ["--help"])
 
-    assert process.returncode == 0
+    assert result.exit_code == 0
     for word in ("refuse-batch", "truncate", "vanish", "EXAMPLES", "--fault '503 rate=0.02"):
-        assert word in told
+        assert word in result.output
