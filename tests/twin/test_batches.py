@@ -65,9 +65,11 @@ async def test_a_write_answers_what_was_sent_and_the_default_properties_only():
 async def test_an_upsert_that_creates_sets_the_identifying_property_by_itself():
     async with hubspot() as (twin, client):
         body = inputs({"id": "A-1", "idProperty": "shop_order_id", "properties": {}})
-        await client.post(UPSERT, json=body)
+        answer = await client.post(UPSERT, json=body)
 
         assert twin.state()["A-1"]["properties"] == {"shop_order_id": "A-1"}
+        # Recorded: the property is not shown where it was not sent.
+        assert "shop_order_id" not in answer.json()["results"][0]["properties"]
 
 
 async def test_with_trace_ids_a_bad_input_is_an_entry_of_a_207():
