@@ -111,11 +111,21 @@ class TestPrivateNode:
 
         assert greeting(node.host, node.port) is not None
 
-    async def test_a_second_node_lives_beside_it(self, node: PrivateBroker) -> None:
+    async def test_a_second_node_lives_beside_it_and_leaves_nothing(
+        self, node: PrivateBroker
+    ) -> None:
         with PrivateBroker() as other:
+            folder, port, mapper = other.log.parent.parent, other.port, other.mapper_port
+            group = os.getpgid(other.pid)
             await publish(other.url, "elsewhere", b"1")
 
             assert "elsewhere" not in node.ctl("list_queues", "name")
+            assert len(members(group)) > 1
+
+        assert not folder.exists()
+        assert not listens(port)
+        assert not listens(mapper)
+        assert members(group) == []
 
     def test_a_node_joins_it_and_leaves_without_trace(self, node: PrivateBroker) -> None:
         with PrivateBroker(cluster_with=node) as second:
@@ -126,40 +136,31 @@ class TestPrivateNode:
         assert greeting(node.host, node.port) is not None
 
 
-def test_a_closed_node_leaves_no_process_port_or_file(server: Path) -> None:
-    with PrivateBroker() as node:
-        folder, port, group = node.log.parent.parent, node.port, os.getpgid(node.pid)
-        mapper = node.mapper_port
-        assert listens(mapper)
-        assert len(members(group)) > 1
-
-    assert not folder.exists()
-    assert not listens(port)
-    assert not listens(mapper)
-    assert members(group) == []
-
-
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_node_ends_with_the_process_that_started_it(server: Path, end: signal.Signals) -> None:
+def test_everything_ends_with_the_process_that_started_it(end: signal.Signals) -> None:
+    """However it ends. A node joins the same group as the port mapper that is started here."""
     script = textwrap.dedent("""
-        import os, time
-        from service.broker import PrivateBroker
-        with PrivateBroker() as node:
-            print(node.pid, os.getpgid(node.pid), node.log.parent.parent, flush=True)
-            time.sleep(600)
+        import time
+        from service.broker.site import Site
+        site = Site()
+        print(site.group, site.folder, flush=True)
+        time.sleep(600)
     """)
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
-        pid, group, folder = owner.stdout.readline().split()
-        node = psutil.Process(int(pid))
+        group, folder = owner.stdout.readline().split()
+        assert len(members(int(group))) == 1
 
         owner.send_signal(end)
         owner.wait(10)
 
-        node.wait(10)
         assert eventually(lambda: members(int(group)) == [] and not Path(folder).exists())
+
+
+def test_a_node_is_in_the_group_that_ends(node: PrivateBroker) -> None:
+    assert os.getpgid(node.pid) == node.group
 
 
 def test_a_node_that_cannot_start_shows_what_its_log_says(server: Path) -> None:

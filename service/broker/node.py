@@ -71,6 +71,11 @@ class PrivateBroker:
         return int((self._folder / "pid").read_text())
 
     @property
+    def group(self) -> int:
+        """The process group that ends with its owner."""
+        return self._home.group
+
+    @property
     def mapper_port(self) -> int:
         """Where the node's port mapper (epmd) listens."""
         return self._home.mapper_port
