@@ -51,8 +51,15 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 .PHONY: lock
 lock:  ## write the locks anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	$(LOCK) $(ARGS) pyproject.toml -o requirements.txt
+	$(LOCK) $(ARGS) pyproject.toml --extra otel -c requirements.txt -o requirements-otel.txt
 	$(LOCK) $(ARGS) pyproject.toml --group dev --all-extras -c requirements.txt -o requirements-dev.txt
 	$(LOCK) $(ARGS) --group build -c requirements-dev.txt -o requirements-build.txt
+
+IMAGE ?= ordersync
+
+.PHONY: image
+image:  ## build the image (IMAGE=name:tag; ARGS="--build-arg REQUIREMENTS=requirements-otel.txt" with traces)
+	@tools/image $(IMAGE) $(ARGS)
 
 .PHONY: venv
 venv: .venv/.dev  ## the Python environment for development
