@@ -412,7 +412,7 @@ TestBacklogMachine.settings = settings(stateful_step_count=40)
         max_size=40,
     ),
 )
-def test_law_6_a_slot_leaves_within_linger_of_becoming_due(arrivals, size, lingers):
+def test_law_6_a_slot_leaves_within_linger_of_becoming_due(size, lingers, arrivals):
     """A taker that comes when next_due says and never has to wait for anything else.
 
     Where full batches leave, company is coming, and a part of a batch waits for it up to PATIENCE lingers.
