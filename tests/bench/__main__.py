@@ -1,0 +1,172 @@
+"""`python -m tests.bench [speed memory latency start isolation]`: run them, print a table a benchmark."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import aiormq
+import httpx
+import orjson
+
+from service.broker import PrivateBroker
+from tests.bench.ground import EXCHANGE, Ground, Running, events, fill, twin
+from tests.bench.isolation import isolation
+
+PLAIN = ("--limit", "0/10", "--journal", "off")
+
+
+def speed(ground: Ground) -> None:
+    """(a) Events per second of one `ordersync run`, over those of a bare loop: turn by turn."""
+    number, ratios = 20_000, []
+    print(f"(a) speed: {number} events of as many orders, twin answers in 20 ms, no quota")
+    for turn in range(1, 4):
+        bare = _bare(ground, number)
+        ours = _ours(ground, number)
+        ratios.append(ours / bare)
+        print(
+            f"    turn {turn}: bare {bare:6.0f}/s   ordersync {ours:6.0f}/s   ratio {ours / bare:.2f}"
+        )
+    print(f"    median ratio {statistics.median(ratios):.2f} (target: at least 2.0)")
+
+
+def _bare(ground: Ground, number: int) -> float:
+    asyncio.run(fill(ground, events(number)))
+    command = [sys.executable, "-m", "tests.bench.bare", ground.broker, str(number)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _ours(ground: Ground, number: int) -> float:
+    asyncio.run(fill(ground, events(number)))
+    with ground.service() as running:
+        first = _until(running, 1)
+        last = _until(running, number)
+        begun, ended = first[1], last[1]
+        return (last[0] - first[0]) / (ended - begun)
+
+
+def _until(running: Running, number: float, every: float = 0.02) -> tuple[float, float]:
+    """Wait for so many outcomes; returns how many there were, and when."""
+    while (settled := running.settled()) < number:
+        time.sleep(every)
+    return settled, time.perf_counter()
+
+
+def memory(ground: Ground) -> None:
+    """(b) Resident memory while 10,000 and while 200,000 events wait."""
+    print("(b) memory: highest resident size of one `ordersync run` while it works")
+    peaks = {}
+    for waiting in (10_000, 200_000):
+        asyncio.run(fill(ground, events(waiting)))
+        with ground.service() as running:
+            _until(running, 1)
+            peak, deadline = 0.0, time.perf_counter() + 20.0
+            while running.settled() < waiting and time.perf_counter() < deadline:
+                peak = max(peak, running.resident())
+                time.sleep(0.1)
+        peaks[waiting] = peak
+        _purge(ground)
+        print(f"    {waiting:7d} waiting: {peak:.0f} MB")
+    print(f"    ratio {peaks[200_000] / peaks[10_000]:.2f} (targets: at most 1.15, at most 150 MB)")
+
+
+def latency(ground: Ground) -> None:
+    """(c) From publish to outcome at 200 events a second."""
+    print("(c) latency: 200 events/s for 20 s, linger 250 ms, call 20 ms")
+    with ground.service() as running:
+        asyncio.run(fill(ground, events(200)))
+        _until(running, 200)
+        asyncio.run(_drain_results(ground))
+        waits = sorted(asyncio.run(_waits(ground, 200, 20)))
+    for share in (0.5, 0.9, 0.99):
+        print(f"    p{share * 100:g}: {waits[int(len(waits) * share) - 1] * 1000:.0f} ms")
+    print("    target for p99: at most 250 + 20 + 50 = 320 ms")
+
+
+async def _waits(ground: Ground, rate: int, seconds: int) -> list[float]:
+    sent: dict[str, float] = {}
+    waits: list[float] = []
+    done = asyncio.Event()
+    connection = await aiormq.connect(ground.broker)
+    channel = await connection.channel()
+
+    async def read(message: aiormq.abc.DeliveredMessage) -> None:
+        waits.append(time.perf_counter() - sent[message.header.properties.correlation_id or ""])
+        await channel.basic_ack(message.delivery_tag or 0, wait=False)
+        if len(waits) == rate * seconds:
+            done.set()
+
+    await channel.basic_consume("orders.results", read)
+    out = await connection.channel(publisher_confirms=False)
+    begun = time.perf_counter()
+    for n, filed in enumerate(events(rate * seconds)):
+        await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
+        sent[orjson.loads(filed.body)["id"]] = time.perf_counter()
+        properties = aiormq.spec.Basic.Properties(content_type=filed.content_type, delivery_mode=2)
+        await out.basic_publish(filed.body, exchange=EXCHANGE, properties=properties, wait=False)
+    await asyncio.wait_for(done.wait(), 30)
+    await connection.close()
+    return waits
+
+
+async def _drain_results(ground: Ground) -> None:
+    connection = await aiormq.connect(ground.broker)
+    channel = await connection.channel()
+    await channel.queue_purge("orders.results")
+    await connection.close()
+
+
+def start(ground: Ground) -> None:
+    """(d) From the start of the process to its first call, with a batch waiting."""
+    print("(d) start: process start to the first call at HubSpot (after the first deliveries)")
+    waits = []
+    for _ in range(3):
+        asyncio.run(fill(ground, events(100)))
+        before = _calls(ground)
+        with ground.service() as running:
+            while _calls(ground) == before:
+                time.sleep(0.005)
+            waits.append(time.perf_counter() - running.started)
+            _until(running, 100)
+    print(f"    {', '.join(f'{wait:.2f} s' for wait in waits)} (target: at most 1.5 s)")
+
+
+def _calls(ground: Ground) -> int:
+    return int(httpx.get(f"{ground.twin}/_twin/stats").json()["total_calls"])
+
+
+def _purge(ground: Ground) -> None:
+    async def purge() -> None:
+        connection = await aiormq.connect(ground.broker)
+        channel = await connection.channel()
+        for queue in ("orders.events", "orders.results"):
+            await channel.queue_purge(queue)
+        await connection.close()
+
+    asyncio.run(purge())
+
+
+BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
+    "speed": (speed, ("--latency", "0.02", *PLAIN)),
+    "memory": (memory, ("--latency", "0.02", *PLAIN)),
+    "latency": (latency, ("--latency", "0.02", *PLAIN)),
+    "start": (start, ("--latency", "0.02", "--limit", "0/10", "--journal", "calls")),
+}
+
+
+def main(names: list[str]) -> None:
+    for name in names or [*BENCHMARKS, "isolation"]:
+        if name == "isolation":
+            isolation()
+            continue
+        benchmark, options = BENCHMARKS[name]
+        with PrivateBroker() as broker, twin(*options) as address:
+            ground = Ground(broker.url, address)
+            ground.run("topology", "apply")
+            benchmark(ground)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
