@@ -19,36 +19,43 @@ from service.twin.scripts import parse_fault, read_script
 from service.twin.sockets import serving
 from service.twin.twin import Twin
 
+# At most 76 columns, so that the columns survive a terminal of 80.
 HELP = """
-A local HubSpot: orders with state, batch calls, limits and faults as the real one has them.
+A local HubSpot: orders with state, batch calls, limits and faults.
 
-Prints its base URL and serves until Ctrl-C. Point a client at it with any bearer token.
-What it was asked and what it holds: GET /_twin/stats, /_twin/journal, /_twin/orders;
-POST /_twin/reset forgets, POST /_twin/faults replaces the fault script while it runs.
+Prints its base URL and serves until Ctrl-C. Any bearer token is good.
 
 \b
-FAULTS  --fault 'WHAT name=value ...', repeatable; the first rule that fires wins.
+LOOKING IN
+  GET /_twin/stats, /_twin/journal, /_twin/orders     counts, calls, state
+  POST /_twin/reset                                   forget the records
+  POST /_twin/faults                                  another fault script
+
+\b
+FAULTS  --fault 'WHAT name=value ...', repeatable; the first that fires wins
 What happens to a call:
-  423, 429, 477, 500, 502, 503, 504, 524, 401, 403 ...  answer with that status
-      (policy=DAILY, retry_after=5, body=html, written=true: after the write)
-  hang          write, then no answer for `seconds` (120), then drop the connection
-  cut           drop the connection at once (written=true: after the write)
-  truncate      write, then drop the connection in the middle of the answer
+  401 403 423 429 477 500 502 503 504 521 523 524 ...   answer with it;
+                policy=DAILY, retry_after=5, body=html or empty,
+                written=true: after the write
+  hang          write, no answer for `seconds`, then drop the connection
+  cut           drop the connection (written=true: after the write)
+  truncate      write, then drop the connection amid the answer
   html          200 with a page of HTML, nothing written
   slow          take `seconds` more
   drift         200 where 201 is due, and 201 where 200 is
   empty         a 2xx without results, nothing written
   refuse-batch  refuse the whole batch in spite of trace ids:
-                blame=property (400 with its message), ids (400 with context.ids),
-                nobody (409 without identity)
+                blame=property (400 with its message), blame=ids (400 with
+                context.ids), blame=nobody (409 that names no record)
   lump          all error entries in one that names them all
 What happens to a record of a batch:
   vanish        in neither list (written=true: but written)
   anonymous     an error entry without context
-  refuse        an error entry of its own (category=, code=, message=)
+  refuse        an error entry of its own; category=, code=, message=
   merged        comes back under another id
-When: operation=upsert,update  nth=3,7  every=10  rate=0.02  times=2
-      since=30 until=60 (seconds)  key=A-1*  where=hs_order_name:POISON*
+When:
+  operation=upsert,update   nth=3,7   every=10   rate=0.02   times=2
+  since=30 until=60 (seconds)   key=A-1*   where=hs_order_name:POISON*
 
 \b
 EXAMPLES
@@ -57,9 +64,9 @@ EXAMPLES
   --fault 'hang operation=upsert nth=3 seconds=5'
   --fault 'vanish where=hs_order_name:VANISH* written=true'
   --fault 'refuse-batch where=hs_order_name:POISON* blame=nobody'
-  --fault '503 since=30 until=90'                   (an outage of a minute)
-  --script faults.json                              (a JSON list of such rules)
-Same seed, same calls: same faults.
+  --fault '503 since=30 until=90'       an outage of a minute
+  --script faults.json                  a JSON list of such rules
+Same seed and same calls give the same faults.
 """
 
 

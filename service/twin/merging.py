@@ -19,7 +19,8 @@ def merge(portal: Portal, call: Call) -> Answer:
     table.archive(other, call.stamp)
     taken = {k: v for k, v in other.properties.items() if k not in primary.properties}
     table.write(primary, taken, call.stamp)
-    table.aliases[other.id] = primary.id
+    elder = [alias for alias, meant in table.aliases.items() if meant == other.id]
+    table.aliases |= dict.fromkeys([other.id, *elder], primary.id)
     call.writes.append(Written(table.kind.name, primary.id, table.key_of(primary), taken))
     return Answer(200, rendering.read(portal, table, primary, rendering.Asking(())))
 

@@ -112,8 +112,16 @@ async def test_two_orders_are_merged_into_one():
         )
         read = await client.get(f"{ORDERS}/{ids['A-2']}")
 
+        third = await put(client, "A-3")
+        await client.post(
+            "/crm/objects/2026-03/orders/merge",
+            json={"primaryObjectId": third["A-3"], "objectIdToMerge": ids["A-1"]},
+        )
+        eldest = await client.get(f"{ORDERS}/{ids['A-2']}")
+
         assert merged.json()["id"] == read.json()["id"] == ids["A-1"]
-        assert twin.state()["A-1"]["properties"]["hs_tags"] == "kept"
+        assert eldest.json()["id"] == third["A-3"]
+        assert twin.state()["A-3"]["properties"]["hs_tags"] == "kept"
 
 
 async def test_an_order_is_forgotten_for_good():
