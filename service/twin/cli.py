@@ -70,46 +70,54 @@ Same seed and same calls give the same faults.
 """
 
 
+_Unique = Annotated[
+    list[str] | None,
+    typer.Option(help="Unique order property that identifies an order (shop_order_id)."),
+]
+_Properties = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--property",
+        help="Further property, name:type or kind.name:type; type is string, number, bool, date, "
+        "datetime, or enumeration:one|two.",
+    ),
+]
+_Limit = Annotated[
+    str, typer.Option(help="Burst limit, CALLS/SECONDS in any rolling window; 0 is off.")
+]
+_Rival = Annotated[
+    float, typer.Option(help="Calls a second that another client takes from the window.")
+]
+_Faults = Annotated[list[str] | None, typer.Option(help="A fault rule, as above; repeatable.")]
+_Script = Annotated[
+    Path | None,
+    typer.Option(help="JSON file with a list of fault rules.", exists=True, dir_okay=False),
+]
+_State = Annotated[Path | None, typer.Option(help="SQLite file that keeps the records.")]
+_Tokens = Annotated[list[str] | None, typer.Option(help="Bearer token to accept; any without it.")]
+_Switches = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other TwinOptions field, NAME=VALUE; see docs/twin.md."),
+]
+
+
 def hubspot_twin(  # noqa: PLR0913  (each parameter is an option of the command)
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
-    unique: Annotated[
-        list[str] | None,
-        typer.Option(help="Unique order property that identifies an order (shop_order_id)."),
-    ] = None,
-    properties: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--property",
-            help="Further property, name:type or kind.name:type; type is string, number, "
-            "bool, date, datetime, or enumeration:one|two.",
-        ),
-    ] = None,
-    limit: Annotated[
-        str, typer.Option(help="Burst limit, CALLS/SECONDS in any rolling window; 0 is off.")
-    ] = "190/10",
+    unique: _Unique = None,
+    properties: _Properties = None,
+    limit: _Limit = "190/10",
     daily: Annotated[int, typer.Option(help="Calls a day; 0 is off.")] = 1_000_000,
-    rival: Annotated[
-        float, typer.Option(help="Calls a second that another client takes from the window.")
-    ] = 0.0,
+    rival: _Rival = 0.0,
     latency: Annotated[float, typer.Option(help="Milliseconds that every call takes.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of shuffling, ids and fault rates.")] = 0,
-    fault: Annotated[
-        list[str] | None, typer.Option(help="A fault rule, as above; repeatable.")
-    ] = None,
-    script: Annotated[
-        Path | None, typer.Option(help="JSON file with a list of fault rules.")
-    ] = None,
-    state: Annotated[Path | None, typer.Option(help="SQLite file that keeps the records.")] = None,
-    token: Annotated[
-        list[str] | None, typer.Option(help="Bearer token to accept; any without it.")
-    ] = None,
+    fault: _Faults = None,
+    script: _Script = None,
+    state: _State = None,
+    token: _Tokens = None,
     journal: Annotated[str, typer.Option(help="off, calls, or writes (both).")] = "writes",
-    switch: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other TwinOptions field, NAME=VALUE; see docs/twin.md."),
-    ] = None,
+    switch: _Switches = None,
 ) -> None:
     """Serve a local HubSpot (`HELP` is put here below: one text wherever it is mounted)."""
     try:
@@ -127,15 +135,10 @@ def hubspot_twin(  # noqa: PLR0913  (each parameter is an option of the command)
             state=str(state or ""),
             tokens=tuple(token or ()),
         )
-        options = switched(options, [f"journal={journal}", *(switch or [])])
-        twin = Twin(options)
+        twin = Twin(switched(options, [f"journal={journal}", *(switch or [])]))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _tame_the_collector()
-    # uvloop, where uvicorn finds it, halves what a call costs beside its work.
-    loops = Config(app=twin.app).get_loop_factory()
-    with contextlib.closing(twin), asyncio.Runner(loop_factory=loops) as runner:
-        runner.run(_serve(twin, host, port))
+    _run(twin, host, port)
 
 
 hubspot_twin.__doc__ = HELP
@@ -179,6 +182,19 @@ def _converted(name: str, text: str, hint: Any) -> Any:
             raise ValueError(f"{name}: one of {', '.join(choices)}, not {text!r}")
         return text
     return tuple(text.split(",")) if str in choices else int(text)
+
+
+def _run(twin: Twin, host: str, port: int) -> None:
+    """Serve until a signal; ends with exit code 1 where the address cannot be had."""
+    _tame_the_collector()
+    # uvloop, where uvicorn finds it, halves what a call costs beside its work.
+    loops = Config(app=twin.app).get_loop_factory()
+    with contextlib.closing(twin), asyncio.Runner(loop_factory=loops) as runner:
+        try:
+            runner.run(_serve(twin, host, port))
+        except OSError as error:
+            typer.echo(f"cannot listen on {host}:{port}: {error.strerror}", err=True)
+            raise typer.Exit(1) from None
 
 
 def _tame_the_collector() -> None:

@@ -151,6 +151,7 @@ def test_the_command_prints_its_url_serves_and_stops_on_a_signal(tmp_path: Path)
         ("--set", "trace_echo=perhaps"),
         ("--property", "due"),
         ("--limit", "many"),
+        ("--script", "not-there.json"),
     ],
 )
 def test_a_wrong_option_ends_the_command_with_a_sentence(arguments: tuple[str, ...]):
@@ -159,6 +160,16 @@ def test_a_wrong_option_ends_the_command_with_a_sentence(arguments: tuple[str, .
     assert result.exit_code == 2
     assert "Invalid value" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = started("--port", str(taken.getsockname()[1]))
+        _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert told.startswith("cannot listen on 127.0.0.1:")
+    assert "Traceback" not in told
 
 
 def test_help_explains_the_faults():
