@@ -112,13 +112,16 @@ def from_csv(stream: BinaryIO) -> Iterator[Filed]:
     Raises:
         FileError: no UTF-8, or a column is missing or there twice.
     """
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        rows = csv.DictReader(text)
         _check_columns(list(rows.fieldnames or ()))
         for row in rows:
             yield _from_row(rows.line_num, row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"is not CSV in UTF-8: {error}") from None
+    finally:
+        text.detach()  # closing the stream is its owner's
 
 
 def from_json(where: str, text: bytes) -> Filed:

@@ -69,7 +69,7 @@ async def publish(
         AMQPConnectionError: the broker cannot be reached.
     """
     confirmed, started = 0, monotonic()
-    async with _channel(url) as channel:
+    async with _channel(url, target) as channel:
         for window in _windows(messages, rate):
             await _until(started + confirmed / rate if rate else 0.0)
             await _publish_window(channel, window, target, confirmed)
@@ -114,12 +114,9 @@ async def _publish_window(
             for filed in window:
                 tasks.create_task(one(filed))
     except* NotPublishedError as refused:
-        raise _first(refused) from None
-
-
-def _first(refused: BaseExceptionGroup[NotPublishedError]) -> NotPublishedError:
-    first = refused.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+        # What the broker said first; the others failed because the channel was gone by then.
+        told = [error for error in refused.exceptions if isinstance(error, NotPublishedError)]
+        raise min(told, key=lambda error: isinstance(error.__cause__, RuntimeError)) from None
 
 
 def _properties(filed: Filed) -> Basic.Properties:
@@ -141,8 +138,6 @@ def _refusal(filed: Filed, first: Filed, target: Target, error: Exception) -> st
             why = "nothing takes it: there is no such queue, or none bound for this routing key"
         case DeliveryError():
             why = "the broker refused it: a queue is full or in trouble"
-        case ChannelNotFoundEntity():
-            why = "there is no such exchange; run `ordersync topology apply`"
         case TimeoutError():
             why = f"no confirm in {TIMEOUT:g} s: the broker may be out of memory or disk"
         case _:
@@ -159,9 +154,24 @@ def _resume(first: Filed) -> str:
 
 
 @asynccontextmanager
-async def _channel(url: str) -> AsyncIterator[AbstractChannel]:
+async def _channel(url: str, target: Target) -> AsyncIterator[AbstractChannel]:
     connection = await aiormq.connect(URL(url).update_query(name="ordersync publish"))
     try:
+        await _find(await connection.channel(), target)
         yield await connection.channel(publisher_confirms=True, on_return_raises=True)
     finally:
         await connection.close()
+
+
+async def _find(channel: AbstractChannel, target: Target) -> None:
+    """Ask for the exchange first: to publish to one that is not there ends the channel.
+
+    A queue needs no asking: what no queue takes is returned.
+    """
+    if target.queue is None:
+        try:
+            await channel.exchange_declare(target.exchange, passive=True, timeout=TIMEOUT)
+        except ChannelNotFoundEntity:
+            message = f"there is no exchange {target.exchange}; run `ordersync topology apply`"
+            raise NotPublishedError(message, 0) from None
+    await channel.close()

@@ -6,7 +6,12 @@ Imported when something went wrong, not before.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ProbableAuthenticationError,
+)
 
 from service.cli.exits import Exit
 from service.event_files import FileError
@@ -49,6 +54,8 @@ def _explain(error: BaseException) -> Refusal | None:
             return Refusal((str(error),), Exit.FAILED)
         case AuthenticationError() | ProbableAuthenticationError():
             return Refusal((f"RabbitMQ does not let this user in: {error}",), Exit.NOT_AUTHORISED)
+        case ChannelAccessRefused():
+            return Refusal((f"RabbitMQ's user may not do that: {error}",), Exit.NOT_AUTHORISED)
         case AMQPError() | ConnectionError() | TimeoutError():
             said = str(error) or "it does not answer"
             return Refusal((f"RabbitMQ cannot be reached: {said}",), Exit.UNREACHABLE)

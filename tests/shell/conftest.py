@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.shell.command import CommandLine
+
 # looptime's plugin asks the policy for a loop, in tests that have none too; the policy makes one then,
 # which nobody closes, and the next async test fails for its sockets. Told once that there is none,
 # the policy says so.
@@ -33,3 +35,11 @@ def logging_restored() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def command(
+    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_restored: None
+) -> CommandLine:
+    """Runs commands: `command("publish", path, RABBITMQ__URL=url)`."""
+    return CommandLine(capsys, bare)
