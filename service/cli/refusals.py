@@ -4,7 +4,7 @@ Imported when something went wrong, not before.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiormq.exceptions import (
     AMQPError,
@@ -45,19 +45,23 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _explain(error: BaseException) -> Refusal | None:
-    match error:
-        case ConfigurationError(lines=lines):
-            return Refusal(lines, Exit.CONFIGURATION)
-        case NotPermittedError():
-            return Refusal((str(error),), Exit.NOT_AUTHORISED)
-        case TopologyError() | NotPublishedError() | FileError() | ProbesError():
-            return Refusal((str(error),), Exit.FAILED)
-        case AuthenticationError() | ProbableAuthenticationError():
-            return Refusal((f"RabbitMQ does not let this user in: {error}",), Exit.NOT_AUTHORISED)
-        case ChannelAccessRefused():
-            return Refusal((f"RabbitMQ's user may not do that: {error}",), Exit.NOT_AUTHORISED)
-        case AMQPError() | ConnectionError() | TimeoutError():
-            said = str(error) or "it does not answer"
-            return Refusal((f"RabbitMQ cannot be reached: {said}",), Exit.UNREACHABLE)
-        case _:
-            return None
+    if isinstance(error, ConfigurationError):
+        return Refusal(error.lines, Exit.CONFIGURATION)
+    for kinds, code, before in _SENTENCES:
+        if isinstance(error, kinds):
+            return Refusal((before + (str(error) or "it does not answer"),), code)
+    return None
+
+
+# The first that fits: a NotPermittedError is a TopologyError, too.
+_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str], ...]] = (
+    ((NotPermittedError,), Exit.NOT_AUTHORISED, ""),
+    ((TopologyError, NotPublishedError, FileError, ProbesError), Exit.FAILED, ""),
+    (
+        (AuthenticationError, ProbableAuthenticationError),
+        Exit.NOT_AUTHORISED,
+        "RabbitMQ does not let this user in: ",
+    ),
+    ((ChannelAccessRefused,), Exit.NOT_AUTHORISED, "RabbitMQ's user may not do that: "),
+    ((AMQPError, ConnectionError, TimeoutError), Exit.UNREACHABLE, "RabbitMQ cannot be reached: "),
+)
