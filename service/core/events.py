@@ -59,7 +59,7 @@ def _with_offset(value: str) -> str:
             "time", "must be RFC 3339 with seconds and an offset, as 2026-11-22T10:00:00Z"
         )
     try:
-        datetime.fromisoformat(value)
+        datetime.fromisoformat(value.upper())
     except ValueError:  # the 31st of a shorter month
         raise PydanticCustomError("time", "is not a day of the calendar") from None
     return value

@@ -197,6 +197,7 @@ NEARLY = st.builds(
 @example(FINE | {"data": {"properties": {}, "id_property": "hs_object_id"}, "subject": "512"})
 @example(FINE | {"type": "ordersync.order.archive.v1", "data": {"properties": {"a": 1}}})
 @example(FINE | {"type": "ordersync.order.archive.v1", "data": None})
+@example(FINE | {"time": "2026-11-22t10:00:00.123456789z"})  # RFC 3339 allows it, fromisoformat no
 def test_the_parser_accepts_exactly_what_the_schema_accepts(document):
     """But for the one rule that no schema can say: no property in here is the identifying one."""
     found = read(Filed("x", 0, json.dumps(document).encode()), "no_property_of_theirs")
