@@ -65,19 +65,19 @@ class Line:
     async def _within_budget(self, call: BatchCall, why: str, company: int) -> BatchReply | NoReply:
         while (wait := self._budget.wait(self._now())) > 0.0:
             await self._wake.within(wait)
-        self._budget.spend()
         started = self._now()
+        self._budget.spend(started)
         reply: BatchReply | NoReply = NoReply("given up", sent=True)
         try:
             reply = await self._send(call)
         finally:
-            self._learn(reply)
+            self._learn(reply, started)
         self._account(call, reply, self._now() - started, why, company)
         return reply
 
-    def _learn(self, reply: BatchReply | NoReply) -> None:
+    def _learn(self, reply: BatchReply | NoReply, started: float) -> None:
         now = self._now()
-        self._budget.learn(reply, now)
+        self._budget.learn(reply, started, now)
         if isinstance(reply, BatchReply) and reply.status == LIMITED:
             self._budget.refused(replies.retry_after(reply), now)
         self._wake.up()

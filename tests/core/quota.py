@@ -60,7 +60,6 @@ class Run:
     ours: list[float] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)  # of ours
-    others_refused: int = 0
     seconds: float = 0.0
 
 
@@ -89,11 +88,70 @@ class Server:
         }
 
 
+class World:
+    """Our client, which always has work, the others and the server, on one clock."""
+
+    def __init__(self, seed: int, policy: BudgetPolicy, delay: Delay, silent: float) -> None:
+        self.chance, self.now, self.out = Random(seed), 0.0, 0
+        self.delay, self.silent = delay, silent
+        self.server, self.budget = Server(policy.calls, policy.window), Budget(policy)
+        self.run = Run()
+        self._numbers = count()
+        self._moments: list[tuple[float, int, Callable[[], None]]] = []
+
+    def go_on(self, until: float, concurrency: int) -> Run:
+        """Until that moment, with at most so many calls in flight."""
+        self.run.seconds = until
+        while self.now < until:
+            wait = self.budget.wait(self.now) if self.out < concurrency else FOREVER
+            if wait == 0.0:
+                self._leave()
+            elif self._moments and self._moments[0][0] <= self.now + wait:
+                self.now, _, action = heappop(self._moments)
+                action()
+            else:
+                self.now += wait
+        return self.run
+
+    def elsewhere(self, calls: Iterator[float]) -> None:
+        """Calls of somebody we know nothing of."""
+        self._at(next(calls), lambda: self._theirs(calls))
+
+    def _at(self, moment: float, action: Callable[[], None]) -> None:
+        heappush(self._moments, (moment, next(self._numbers), action))
+
+    def _leave(self) -> None:
+        left = self.now
+        self.budget.spend(left)
+        self.out += 1
+        there, back = self.delay(self.chance)
+        self._at(left + there, lambda: self._arrive(left, back))
+
+    def _arrive(self, left: float, back: float) -> None:
+        served = self.server.take(self.now)
+        (self.run.ours if served else self.run.refused).append(self.now)
+        status = 200 if served else 429
+        answer: BatchReply | NoReply = BatchReply(status, self.server.headers(), b"")
+        if self.chance.random() < self.silent:
+            answer = NoReply("timed out", sent=True)
+        self._at(self.now + back, lambda: self._learn(answer, left))
+
+    def _learn(self, answer: BatchReply | NoReply, left: float) -> None:
+        self.out -= 1
+        self.budget.learn(answer, left, self.now)
+        if isinstance(answer, BatchReply) and answer.status == 429:
+            self.budget.refused(None, self.now)
+
+    def _theirs(self, calls: Iterator[float]) -> None:
+        if self.server.take(self.now):
+            self.run.others.append(self.now)
+        self.elsewhere(calls)
+
+
 def drive(
     seed: int,
     policy: BudgetPolicy,
     *,
-    limit: int | None = None,
     seconds: float = 120.0,
     concurrency: int = 8,
     delay: Delay = quick,
@@ -102,56 +160,15 @@ def drive(
     silent: float = 0.0,
     used_before: int = 0,
 ) -> Run:
-    """Run a client that always has work, for a while; `silent` = how many calls get no answer."""
-    chance, run, numbers = Random(seed), Run(seconds=seconds), count()
-    server = Server(limit or policy.calls, policy.window)
-    server.counted.extend([-0.001] * used_before)
-    budget = Budget(policy)
-    moments: list[tuple[float, int, Callable[[], None]]] = []
-    out = 0
-    now = 0.0
+    """Run a client that always has work, for a while.
 
-    def at(moment: float, action: Callable[[], None]) -> None:
-        heappush(moments, (moment, next(numbers), action))
-
-    def arrive(back: float, left: float) -> None:
-        served = server.take(now)
-        (run.ours if served else run.refused).append(now)
-        answer: BatchReply | NoReply = BatchReply(200 if served else 429, server.headers(), b"")
-        if chance.random() < silent:
-            answer = NoReply("timed out", sent=True)
-        at(now + back, lambda: learn(answer, left))
-
-    def learn(answer: BatchReply | NoReply, left: float) -> None:
-        nonlocal out
-        out -= 1
-        budget.learn(answer, left, now)
-        if isinstance(answer, BatchReply) and answer.status == 429:
-            budget.refused(None, now)
-
-    def elsewhere(calls: Iterator[float]) -> None:
-        if server.take(now):
-            run.others.append(now)
-        else:
-            run.others_refused += 1
-        at(next(calls), lambda: elsewhere(calls))
-
+    `silent`: the share of calls that get no answer; `used_before`: what a predecessor has just used.
+    """
+    world = World(seed, policy, delay, silent)
+    world.server.counted.extend([-0.001] * used_before)
     if competitor is not None:
-        calls = competitor(chance, taking, policy.window)
-        at(next(calls), lambda: elsewhere(calls))
-    while now < seconds:
-        wait = budget.wait(now) if out < concurrency else FOREVER
-        if wait == 0.0:
-            budget.spend(now)
-            out += 1
-            there, back = delay(chance)
-            at(now + there, lambda back=back, left=now: arrive(back, left))
-        elif moments and moments[0][0] <= now + wait:
-            now, _, action = heappop(moments)
-            action()
-        else:
-            now += wait
-    return run
+        world.elsewhere(competitor(world.chance, taking, policy.window))
+    return world.go_on(seconds, concurrency)
 
 
 def most_in_a_window(moments: list[float], window: float) -> int:

@@ -246,7 +246,6 @@ class BacklogMachine(RuleBasedStateMachine):
         self.settled = Counter()
         self.came = []
         self.dropped = []
-        self.due = {}  # order -> since when its head may travel and nothing holds it
 
     @rule(operation=OPERATIONS, key=st.sampled_from("ABCDE"), values=VALUES)
     def add(self, operation, key, values):
@@ -362,6 +361,16 @@ class BacklogMachine(RuleBasedStateMachine):
         assert self.backlog.in_flight == len(self.flying)
         born = [s.born for s in self.backlog.waiting()]
         assert (self.backlog.oldest() is None) == (not born)
+
+    @invariant()
+    def what_comes_up_behind_the_travelling_is_counted(self):
+        coming = Counter()
+        for order in self.model.travelling:
+            behind = [s for s in self.backlog.waiting() if s.order == order]
+            if behind:
+                coming[behind[0].operation, behind[0].company] += 1
+        counted = {(b.operation, b.company): n for b, n in self.backlog._coming.items()}
+        assert counted == coming
 
     @invariant()
     def every_event_is_in_one_place(self):
