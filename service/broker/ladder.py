@@ -113,7 +113,7 @@ def _climb(stack: ExitStack, rung: "Rung", environment: Environment, say: Say) -
 def _given(environment: Environment, _: Say) -> Iterator[Broker]:
     url = environment.get(URL)
     if not url:
-        raise _CannotLendError(f"{URL} is not set")
+        raise _CannotLendError(f"{URL} is not set, so one is started or borrowed")
     where = urlsplit(url)
     yield Broker(url, f"the one at {where.hostname}:{where.port or AMQP}, given by {URL}")
 
