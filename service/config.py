@@ -39,6 +39,10 @@ from service.sections import Batch, Drain, Http, HubSpot, Identifying, Log, Rabb
 ACK_TIMEOUT: Final = (
     1800.0  # seconds; RabbitMQ's default consumer_timeout: then it closes the channel
 )
+# What came out of the dead letters leaves live events at least four fifths of the calls; a batch of it
+# takes up to three: what HubSpot holds, what it has archived, the write.
+REPLAY_CALLS: Final = 3
+REPLAY_SHARE: Final = 0.2
 ACK_MARGIN: Final = 60.0  # the broker looks once a minute, and settling takes a moment
 
 
@@ -134,7 +138,11 @@ class Settings(_FromOutside):
 
     def batch_policy(self) -> BatchPolicy:
         """When a batch leaves."""
-        return BatchPolicy(size=self.batch.size, linger=self.batch.linger)
+        return BatchPolicy(
+            size=self.batch.size,
+            linger=self.batch.linger,
+            replay_pace=REPLAY_CALLS * self.hubspot.window / (REPLAY_SHARE * self.hubspot.calls),
+        )
 
     def retry_policy(self) -> RetryPolicy:
         """When an event is given up."""

@@ -68,6 +68,7 @@ class HubSpot:
                 answer = await self._client.post(
                     f"{self._path}/batch/{call.endpoint}",
                     content=call.body,
+                    params={"archived": "true"} if call.archived else None,
                     headers={
                         "authorization": f"Bearer {token}",
                         "content-type": "application/json",

@@ -45,14 +45,14 @@ class Line:
 
     async def converse(self, flow: Flow, why: str, company: int) -> tuple[Verdict, ...]:
         """Carry a flow's calls out, one after the other, to its verdicts."""
-        call = next(flow)
+        reply: BatchReply | NoReply | None = None
         while True:
-            reply = await self.call(call, why, company)
             try:
-                call = flow.send(reply)
+                call = next(flow) if reply is None else flow.send(reply)
             except StopIteration as end:
                 verdicts: tuple[Verdict, ...] = end.value
                 return verdicts
+            reply = await self.call(call, why, company)
 
     async def call(self, call: BatchCall, why: str, company: int = 0) -> BatchReply | NoReply:
         """One call; after a 401 once more, if there is another token."""

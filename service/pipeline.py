@@ -24,6 +24,7 @@ from service.core.outgoing import Outgoing
 from service.core.reasons import Reason
 from service.core.repeats import Fresh, Held, Repeats
 from service.core.retries import Finish, PutBack, RetryPolicy, decide
+from service.core.sequences import Sequences
 from service.core.slots import Slot, without_epochs
 from service.intermission import Intermission
 from service.line import Line
@@ -71,6 +72,7 @@ class Pipeline:
         self._policies, self._shell, self._tally = policies, shell, Tally(metrics)
         self._backlog = Backlog(policies.batch)
         self._repeats = Repeats(REMEMBERED)
+        self._sequences = Sequences(REMEMBERED)
         self._wake = Wake()
         self._line = Line(shell.send, shell.renew, policies.budget, shell.now, self._wake, metrics)
         self._intermission = Intermission(
@@ -107,7 +109,7 @@ class Pipeline:
         if isinstance(event, Malformed):
             self._answer(conclude_malformed(event, self._shell.stamp()))
         else:
-            self._take_in(event)
+            self._take_in(self._sequences.arrive(event))
 
     def lost(self, epochs: frozenset[int]) -> None:
         """These channels have ended: what waits from them is the broker's again."""
@@ -199,7 +201,8 @@ class Pipeline:
     async def _carry(self, batch: Batch, tasks: asyncio.TaskGroup) -> None:
         """One batch, from its first call to the settlement of what it settled."""
         name = f"{self._shell.name}-{next(self._attempts)}"
-        flow = flow_for(batch, name, self._policies.id_property)
+        overtaken = self._sequences.overtaken(batch.slots)
+        flow = flow_for(batch, name, self._policies.id_property, overtaken)
         try:
             verdicts = await self._line.converse(flow, batch.trigger, batch.company)
         finally:
@@ -258,6 +261,8 @@ class Pipeline:
             contribution = settlement.contribution
             if contribution is None:
                 continue
+            if settlement.status is Status.APPLIED:
+                self._sequences.applied(contribution)
             if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
                 for repeat in self._repeats.applied(contribution, settlement.outcome):
                     self._repeat(repeat.delivery, settlement.outcome)

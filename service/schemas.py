@@ -63,6 +63,18 @@ class BatchReference(_Model):
     merged: int = Field(ge=1, description="events in the same record's write, this one included")
 
 
+class ReplayReference(_Model):
+    """How it came back out of the dead letters."""
+
+    number: int = Field(ge=0, description="replays so far; 0 where it came back by other means")
+    id: str | None = Field(description="of this replay alone, as `ordersync dlq replay` gave it")
+    forced: bool = Field(description="written over whatever was newer: an operator's decision")
+    left_out: list[str] = Field(
+        description="properties that were not written, because HubSpot holds something newer; of a "
+        "superseded event all of them"
+    )
+
+
 class OutcomeData(_Model):
     """What became of the event."""
 
@@ -74,7 +86,7 @@ class OutcomeData(_Model):
             "dependentSchemas": {
                 "superseded_by": {
                     "if": {"properties": {"status": {"const": Status.SUPERSEDED}}},
-                    "then": {"properties": {"superseded_by": {"type": "string"}}},
+                    "then": {"properties": {"superseded_by": {"type": ["string", "null"]}}},
                     "else": {"properties": {"superseded_by": {"type": "null"}}},
                 }
             },
@@ -89,7 +101,13 @@ class OutcomeData(_Model):
     reason: ReasonGiven | None = Field(description="null where applied or superseded")
     attempts: int = Field(ge=0, description="calls to HubSpot that it was part of")
     batch: BatchReference | None = Field(description="null where it never travelled")
-    superseded_by: str | None = Field(description="id of the event that overwrote it")
+    superseded_by: str | None = Field(
+        description="id of the event that overwrote it; null where a replay met newer values whose "
+        "event is not known"
+    )
+    replay: ReplayReference | None = Field(
+        None, description="null unless it came out of the dead letters"
+    )
     received_at: Timestamp
     settled_at: Timestamp
 

@@ -46,9 +46,9 @@ def event(number: object, key: str, operation: str = "upsert", **properties: Any
     return orjson.dumps(document)
 
 
-def _properties(content_type: str | None) -> Any:
+def _properties(content_type: str | None, headers: dict[str, Any] | None) -> Any:
     names = "content_encoding correlation_id reply_to message_id timestamp message_type app_id delivery_mode"
-    return SimpleNamespace(content_type=content_type, headers=None, **dict.fromkeys(names.split()))
+    return SimpleNamespace(content_type=content_type, headers=headers, **dict.fromkeys(names.split()))
 
 
 class Queue:
@@ -59,10 +59,13 @@ class Queue:
         self.ready: list[tuple[bytes, bool]] = []
         self.unacked: dict[int, bytes] = {}
         self.returned: Counter[bytes] = Counter()  # times that a message came back
+        self.headers: dict[bytes, dict[str, Any]] = {}  # of the bodies that came with any
         self.open, self._prefetch = True, prefetch
         self._epoch, self._tag = 1, 0
 
-    def put(self, bodies: Iterable[bytes]) -> None:
+    def put(self, bodies: Iterable[bytes], headers: dict[str, Any] | None = None) -> None:
+        bodies = list(bodies)
+        self.headers |= {body: headers for body in bodies if headers}
         self.ready += [(body, False) for body in bodies]
         self.pump()
 
@@ -79,7 +82,7 @@ class Queue:
                     "x",
                     "k",
                     again,
-                    _properties(STRUCTURED),
+                    _properties(STRUCTURED, self.headers.get(body)),
                     body,
                     EPOCH,
                 )

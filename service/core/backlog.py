@@ -2,8 +2,9 @@
 
 Laws, each a property test: no batch exceeds its size, mixes operations or names an order twice; of an
 order at most one slot is in flight, and its events leave in arrival order; a slot leaves within `linger`
-when somebody takes, within PATIENCE lingers while company is coming; slots under suspicion
-(`company`) travel together and with nobody else.
+when somebody takes, within PATIENCE lingers while company is coming; slots under suspicion (`company`)
+travel together and with nobody else; so does what came out of the dead letters (`checked`), paced so
+that live events keep their share of the calls.
 
 A lane is one order's queue of slots; only its head may travel. A lane whose head may travel stands in
 exactly one berth: the heads that could share a call.
@@ -27,6 +28,7 @@ class BatchPolicy:
 
     size: int = 100  # records; HubSpot takes no more than 100 a call
     linger: float = 0.25  # seconds that a slot may wait for company
+    replay_pace: float = 1.5  # seconds between two batches of what came out of the dead letters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,7 @@ class _Berth(NamedTuple):
     operation: Operation
     id_property: str
     company: int
+    checked: bool
 
 
 class _Waiting(NamedTuple):
@@ -60,6 +63,7 @@ class _Lane:
 
 PATIENCE: Final = 8  # lingers that a partial batch may wait while company is coming
 BUSY: Final = 2  # lingers after a full batch during which the traffic counts as busy
+HISTORIES: Final = 50  # records whose property history one batch/read takes (100 without history)
 
 
 class Backlog:
@@ -74,6 +78,7 @@ class Backlog:
         self._arrivals = 0
         self._draining = False
         self._busy_until = 0.0
+        self._replays_from = 0.0  # the moment from which checked slots may travel again
         self.held = 0  # contributions
         self.in_flight = 0  # slots
 
@@ -99,7 +104,7 @@ class Backlog:
         due = [
             (heads[0], berth)
             for berth, heads in self._berths.items()
-            if self._draining or len(heads) >= self._policy.size or self._due(berth, heads) <= now
+            if self._draining or self._full(berth, heads) or self._due(berth, heads) <= now
         ]
         if not due:
             return None
@@ -113,7 +118,7 @@ class Backlog:
         moments = [
             self._due(berth, heads)
             for berth, heads in self._berths.items()
-            if len(heads) < self._policy.size
+            if not self._full(berth, heads)
         ]
         if len(moments) < len(self._berths):
             return 0.0
@@ -189,12 +194,18 @@ class Backlog:
         It comes from behind what is in flight, and from the queue as long as full batches leave.
         A few archives a second, sent every linger, would take four calls of a second's ten.
         """
+        if berth.checked:
+            return max(heads[0].due, self._replays_from)
         head = self._lanes[heads[0].order].slots[0]
         due = heads[0].due
         if berth.company or head.sealed or head.attempts:
             return due
         latest = due + (PATIENCE - 1) * self._policy.linger
         return latest if berth in self._coming else min(latest, max(due, self._busy_until))
+
+    def _full(self, berth: _Berth, heads: list[_Waiting]) -> bool:
+        """Whether it leaves by size; what came out of the dead letters never does: it is paced."""
+        return len(heads) >= self._policy.size and not berth.checked
 
     def _moor(self, slot: Slot) -> None:
         self._arrivals += 1
@@ -223,7 +234,10 @@ class Backlog:
         if trigger == "size":
             self._busy_until = now + BUSY * self._policy.linger
         slots: list[Slot] = []
-        while heads and len(slots) < self._policy.size:
+        size = self._policy.size
+        if berth.checked:
+            size, self._replays_from = min(size, HISTORIES), now + self._policy.replay_pace
+        while heads and len(slots) < size:
             lane = self._lanes[heappop(heads).order]
             lane.travelling = True
             slots.append(lane.slots.popleft())
@@ -254,4 +268,4 @@ class Backlog:
 
 
 def _berth_of(slot: Slot) -> _Berth:
-    return _Berth(slot.operation, slot.order.id_property, slot.company)
+    return _Berth(slot.operation, slot.order.id_property, slot.company, slot.checked)

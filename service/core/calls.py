@@ -8,7 +8,7 @@ batch. The key is repeated inside `properties`: HubSpot returns only what was se
 result could not be matched to its record (HubSpot's order of results is not the order of inputs).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -38,6 +38,7 @@ class BatchCall:
     id_property: str
     inputs: tuple[Input, ...]
     body: bytes
+    archived: bool = False  # of a read: look among the archived records (`?archived=true`)
 
 
 def write(batch: Batch, name: str) -> BatchCall:
@@ -74,18 +75,29 @@ def _input(slot: Slot, trace: str, *, by_key: bool) -> Input:
     return Input(key, key, trace, values)
 
 
-def find(keys: Sequence[str], id_property: str) -> BatchCall:
-    """`batch/read`: which records hold these keys. At most 100, missing ones are named in a 207."""
+def find(
+    keys: Sequence[str],
+    id_property: str,
+    *,
+    properties: Collection[str] = (),
+    histories: Collection[str] = (),
+    archived: bool = False,
+) -> BatchCall:
+    """`batch/read`: which records hold these keys. At most 100, missing ones are named in a 207.
+
+    `properties` are returned beside the key; `histories` with all that they were, at most 50 keys then.
+    `archived` looks among the archived records, and only there.
+    """
     inputs = tuple(Input(key, key, "", {}) for key in keys)
     body = {
         "inputs": [{"id": key} for key in keys],
-        "properties": [id_property],
-        "propertiesWithHistory": [],
+        "properties": [id_property, *(name for name in properties if name != id_property)],
+        "propertiesWithHistory": list(histories),
         "idProperty": id_property,
     }
     if id_property == RECORD_ID:
         del body["idProperty"]
-    return BatchCall("read", id_property, inputs, orjson.dumps(body))
+    return BatchCall("read", id_property, inputs, orjson.dumps(body), archived)
 
 
 def archive(found: Sequence[tuple[str, str]], id_property: str) -> BatchCall:

@@ -191,6 +191,22 @@ class Delivery:
         count = self.headers.get("ordersync-replays", 0)
         return count if type(count) is int and count > 0 else 0
 
+    @property
+    def came_back(self) -> bool:
+        """Whether it comes out of the dead letters, however: by `dlq replay`, by a shovel, by hand.
+
+        Any header of ours says so, and the broker's x-death. A producer's event has neither.
+        """
+        headers = self.properties.headers
+        return bool(headers) and any(
+            name.startswith("ordersync-") or name == "x-death" for name in headers
+        )
+
+    @property
+    def forced(self) -> bool:
+        """Whether an operator wants it written over whatever is newer."""
+        return self.headers.get("ordersync-force") in {True, "true"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contribution:
@@ -201,6 +217,10 @@ class Contribution:
     operation: Operation
     order: Order
     values: Mapping[str, str]  # as HubSpot takes them; "" clears
+    came_back: bool = (
+        False  # out of the dead letters: checked against what is newer before it is written
+    )
+    apart: bool = False  # merges with no other event
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -318,9 +338,9 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
         raise _Unreadable(
             Code.INVALID_EVENT, "subject", "must be digits: it is HubSpot's record id"
         )
-    operation = OPERATIONS[event.type]
+    operation, back = OPERATIONS[event.type], delivery.came_back
     if isinstance(event, ArchiveEvent):
-        return Contribution(delivery, event, operation, order, {})
+        return Contribution(delivery, event, operation, order, {}, back, back)
     values = {name: as_hubspot(value) for name, value in event.data.properties.items()}
     if values.get(order.id_property, order.key) != order.key:
         raise _Unreadable(
@@ -328,7 +348,7 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
             f"data.properties.{order.id_property}",
             "differs from the subject: it identifies the order and cannot be changed by an event",
         )
-    return Contribution(delivery, event, operation, order, values)
+    return Contribution(delivery, event, operation, order, values, back, back)
 
 
 def as_hubspot(value: Scalar) -> str:

@@ -20,7 +20,7 @@ from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 from service.core.retries import Exhausted, Finish
 from service.core.slots import Slot, overwriter
-from service.core.verdicts import Applied, Rejected
+from service.core.verdicts import Applied, Rejected, Stale
 
 TYPE: Final = "ordersync.order.outcome.v1"
 SOURCE: Final = "/ordersync"
@@ -54,10 +54,15 @@ def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settleme
     slot = finish.slot
     write = _Write(slot, batch_size, iso(stamp), stamp)
     match finish.verdict:
-        case Applied(record_id, created):
+        case Applied(record_id, created, left_out):
             return tuple(
-                write.done(index, record_id, created=created)
+                write.done(index, record_id, created=created, left_out=left_out)
                 for index in range(len(slot.contributions))
+            )
+        case Stale(record_id, left_out, by):
+            return tuple(
+                write.stale(contribution, record_id, left_out, by)
+                for contribution in slot.contributions
             )
         case Rejected(reason):
             return tuple(
@@ -86,6 +91,7 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
         "attempts": 0,
         "batch": None,
         "superseded_by": None,
+        "replay": _replay(delivery, ()) if delivery.came_back else None,
         "received_at": iso(delivery.received_at),
         "settled_at": settled_at,
     }
@@ -114,17 +120,43 @@ class _Write:
     settled_at: str
     stamp: datetime
 
-    def done(self, index: int, record_id: str | None, *, created: bool | None) -> Settlement:
+    def done(
+        self,
+        index: int,
+        record_id: str | None,
+        *,
+        created: bool | None,
+        left_out: tuple[str, ...],
+    ) -> Settlement:
         contribution = self.slot.contributions[index]
         later = overwriter(self.slot, index)
         if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
             created = None
         if later is None:
             return self._settlement(
-                contribution, Status.APPLIED, record_id=record_id, created=created
+                contribution,
+                Status.APPLIED,
+                record_id=record_id,
+                created=created,
+                left_out=left_out,
             )
         return self._settlement(
             contribution, Status.SUPERSEDED, record_id=record_id, superseded_by=later.event.id
+        )
+
+    def stale(
+        self,
+        contribution: Contribution,
+        record_id: str | None,
+        left_out: tuple[str, ...],
+        by: str | None,
+    ) -> Settlement:
+        return self._settlement(
+            contribution,
+            Status.SUPERSEDED,
+            record_id=record_id,
+            superseded_by=by,
+            left_out=left_out,
         )
 
     def _doubtful(self) -> bool:
@@ -145,6 +177,7 @@ class _Write:
         record_id: str | None = None,
         created: bool | None = None,
         superseded_by: str | None = None,
+        left_out: tuple[str, ...] = (),
     ) -> Settlement:
         event, delivery, slot = contribution.event, contribution.delivery, self.slot
         data = {
@@ -166,6 +199,7 @@ class _Write:
             "attempts": slot.attempts,
             "batch": {"size": self.batch_size, "merged": len(slot.contributions)},
             "superseded_by": superseded_by,
+            "replay": _replay(delivery, left_out) if contribution.came_back else None,
             "received_at": iso(delivery.received_at),
             "settled_at": self.settled_at,
         }
@@ -203,6 +237,16 @@ def _outcome(
         content_type=STRUCTURED,
         correlation_id=event_id if short else None,
     )
+
+
+def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> dict[str, Any]:
+    name = delivery.headers.get("ordersync-replay")
+    return {
+        "number": delivery.replays,
+        "id": name if isinstance(name, str) else None,
+        "forced": delivery.forced,
+        "left_out": left_out,
+    }
 
 
 def _reason(reason: Reason) -> dict[str, Any]:

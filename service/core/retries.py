@@ -14,7 +14,16 @@ from typing import Final
 
 from service.core.backlog import Batch
 from service.core.slots import Slot, separate
-from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable, Verdict
+from service.core.verdicts import (
+    Applied,
+    Cause,
+    Halted,
+    Refused,
+    Rejected,
+    Retryable,
+    Stale,
+    Verdict,
+)
 
 BASE: Final = 0.5  # seconds; doubles with every failure
 CEILING: Final = 60.0  # seconds between two tries at the most
@@ -42,7 +51,7 @@ class Finish:
     """The slot's fate is known."""
 
     slot: Slot
-    verdict: Applied | Rejected | Exhausted
+    verdict: Applied | Stale | Rejected | Exhausted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +93,7 @@ def decide(
     steps: list[Step] = []
     for before, slot, verdict in zip(batch.slots, tried, verdicts, strict=True):
         match verdict:
-            case Applied():
+            case Applied() | Stale():
                 steps.append(Finish(slot, verdict))
             case Rejected():
                 steps.append(_condemned(before, slot, Finish(slot, verdict)))

@@ -3,7 +3,8 @@
 Law: a merged write leaves HubSpot as applying its events one by one would have. Where that is not so,
 the events keep apart: an update before an upsert (the update fails on an order that does not exist yet,
 the upsert creates it), and anything across an archive (archived records keep their values and can be
-restored). `None` from `coalesce` means: wait your turn.
+restored). What comes out of the dead letters merges with nobody: which of its values are stale depends
+on its own time. `None` from `coalesce` means: wait your turn.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,9 @@ class Slot:
     company: int = 0  # slots under one suspicion travel together and with nobody else; 0 = free
     sealed: bool = False  # takes no more contributions
     ambiguous: bool = False  # an earlier try may have been applied: `created` cannot be known
+    checked: bool = (
+        False  # came out of the dead letters: what is newer in HubSpot is read before it is written
+    )
 
     def merged(self) -> dict[str, str]:
         """The values that the write carries: field by field, the latest."""
@@ -49,13 +53,28 @@ class Slot:
 
 def slot_of(contribution: Contribution, now: float) -> Slot:
     """A slot of its own for one event."""
+    if contribution.apart:
+        return _apart(contribution, now)
     return Slot(contribution.order, contribution.operation, (contribution,), now)
+
+
+def _apart(contribution: Contribution, now: float) -> Slot:
+    checked = contribution.came_back and not contribution.delivery.forced
+    return Slot(
+        contribution.order,
+        contribution.operation,
+        (contribution,),
+        now,
+        checked=checked,
+    )
 
 
 def coalesce(slot: Slot, contribution: Contribution) -> Slot | None:
     """The slot with the event merged in, or None where the two must keep apart."""
     merged = MERGES.get((slot.operation, contribution.operation))
     if merged is None or slot.sealed or slot.attempts:
+        return None
+    if contribution.apart or slot.contributions[-1].apart:
         return None
     return Slot(slot.order, merged, (*slot.contributions, contribution), slot.born)
 

@@ -26,6 +26,21 @@ class Applied:
 
     record_id: str | None
     created: bool | None
+    left_out: tuple[
+        str, ...
+    ] = ()  # of a replay: properties whose newer values were left as they are
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Nothing of the event is left to write: all of it is older than what the order holds.
+
+    `by`: the event that overtook it, where known.
+    """
+
+    record_id: str | None
+    left_out: tuple[str, ...] = ()
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +80,4 @@ class Halted:
     after: float | None = None
 
 
-Verdict = Applied | Rejected | Retryable | Refused | Halted
+Verdict = Applied | Stale | Rejected | Retryable | Refused | Halted
