@@ -6,20 +6,24 @@ import random
 import secrets
 import signal
 from contextlib import AsyncExitStack
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from service import probes, topology
 from service.clock import stamp
-from service.config import Settings
+from service.config import Settings, traces_wanted
 from service.consumer import Consumer
-from service.hubspot import HubSpot
+from service.hubspot import HubSpot, orders_path
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
 from service.publisher import Publisher
 from service.sections import HubSpot as HubSpotSettings
 from service.token import RefreshedToken, StaticToken, Token
+
+if TYPE_CHECKING:
+    from service.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +79,9 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
             )
         )
         stack.push_async_callback(publisher.close)
-        service = Service(settings, publisher, hubspot, metrics, url, name)
+        if (traces := _traces()) is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
+        service = Service(settings, publisher, hubspot, metrics, url, name, traces)
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(service.consumer.run()),
@@ -100,6 +106,7 @@ class Service:
         metrics: Metrics,
         url: str,
         name: str,
+        traces: "Traces | None" = None,
     ) -> None:
         self.publisher, self.metrics = publisher, metrics
         self.consumer = Consumer(
@@ -109,9 +116,10 @@ class Service:
             arrived=lambda delivery: self.pipeline.arrived(delivery),  # noqa: PLW0108  (not built yet)
             lost=lambda epochs: self.pipeline.lost(epochs),  # noqa: PLW0108
         )
-        self.pipeline = Pipeline(
-            _policies(settings), self._shell(publisher, hubspot, name), metrics
-        )
+        shell = self._shell(publisher, hubspot, name)
+        if traces is not None:
+            shell = _traced(shell, traces, settings)
+        self.pipeline = Pipeline(_policies(settings), shell, metrics)
 
     def _shell(self, publisher: Publisher, hubspot: HubSpot, name: str) -> Shell:
         return Shell(
@@ -168,6 +176,28 @@ def token_of(settings: HubSpotSettings) -> Token:
         settings.client_secret.get_secret_value(),
         settings.refresh_token.get_secret_value(),
         settings.api_version,
+    )
+
+
+def _traces() -> "Traces | None":
+    """What makes spans; None, and nothing imported, unless `OTEL_*` says where they go."""
+    if not traces_wanted():
+        return None
+    try:
+        from service.traces import Traces  # noqa: PLC0415
+    except ImportError:
+        log.warning("traces_unavailable", fix="install the extra: ordersync[otel]")
+        return None
+    return Traces.exporting()
+
+
+def _traced(shell: Shell, traces: "Traces", settings: Settings) -> Shell:
+    path = orders_path(settings.hubspot.api_version)
+    return replace(
+        shell,
+        send=traces.calls(shell.send, settings.hubspot.base_url, path),
+        publish=traces.publishes(shell.publish, settings.rabbitmq.outcomes_exchange),
+        traced=traces.carrying,
     )
 
 

@@ -222,6 +222,17 @@ KNOWN: Final = frozenset({SECRETS_DIR, *(setting.name for setting in ALL)})
 _SECRET: Final = frozenset((setting.section, setting.field) for setting in ALL if setting.secret)
 
 
+def traces_wanted() -> bool:
+    """Whether OpenTelemetry's own variables name an exporter; ordersync has none of its own for it."""
+    named = (
+        os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    )
+    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    none = os.environ.get("OTEL_TRACES_EXPORTER", "").lower() == "none"
+    return any(named) and not off and not none
+
+
 def _secrets_dir() -> str:
     return os.environ.get(SECRETS_DIR) or SECRETS_FOLDER
 

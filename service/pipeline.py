@@ -63,6 +63,7 @@ class Shell:
     stamp: Callable[[], datetime]
     jitter: Callable[[], float]
     name: str  # unique to this process: it starts every trace id
+    traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None
 
 
 class Pipeline:
@@ -162,7 +163,10 @@ class Pipeline:
             batch = self._backlog.take(self._shell.now())
             if batch is not None:
                 self._calls_out += 1
-                self._spawn(tasks, self._carry(batch, tasks))
+                story = self._carry(batch, tasks)
+                self._spawn(
+                    tasks, self._shell.traced(batch, story) if self._shell.traced else story
+                )
                 await asyncio.sleep(
                     0
                 )  # it runs up to its call and spends the budget that let it in

@@ -7,7 +7,7 @@ place and marked, when the channel ends; an ack of another epoch's delivery is a
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -150,6 +150,7 @@ async def stage(
     token: Token | None = None,
     seed: int = 1,
     timeout: float = 30.0,
+    wrap: Callable[[Shell], Shell] = lambda shell: shell,
 ) -> AsyncIterator[Stage]:
     """Run a pipeline for the length of the block; at its end it is stopped and drained."""
     twin = Twin(options or TwinOptions(latency=0.02, properties=PORTAL))
@@ -178,7 +179,7 @@ async def stage(
             name="t",
         )
         policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace)
-        queue.pipeline = Pipeline(policies, shell, Metrics())
+        queue.pipeline = Pipeline(policies, wrap(shell), Metrics())
         on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(queue.pipeline.run(on_stage.stop))
