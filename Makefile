@@ -61,6 +61,10 @@ IMAGE ?= ordersync
 image:  ## build the image (IMAGE=name:tag; ARGS="--build-arg REQUIREMENTS=requirements-otel.txt" with traces)
 	@tools/image $(IMAGE) $(ARGS)
 
+.PHONY: test-image
+test-image: .venv/.dev image  ## run the image, confined, against a RabbitMQ container
+	@IMAGE=$(IMAGE) $(BIN)/pytest tests/image $(ARGS)
+
 .PHONY: venv
 venv: .venv/.dev  ## the Python environment for development
 
