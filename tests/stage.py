@@ -48,7 +48,9 @@ def event(number: object, key: str, operation: str = "upsert", **properties: Any
 
 def _properties(content_type: str | None, headers: dict[str, Any] | None) -> Any:
     names = "content_encoding correlation_id reply_to message_id timestamp message_type app_id delivery_mode"
-    return SimpleNamespace(content_type=content_type, headers=headers, **dict.fromkeys(names.split()))
+    return SimpleNamespace(
+        content_type=content_type, headers=headers, **dict.fromkeys(names.split())
+    )
 
 
 class Queue:

@@ -105,7 +105,7 @@ async def _waits(ground: Ground, rate: int, seconds: int) -> list[float]:
         await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
         sent[orjson.loads(filed.body)["id"]] = time.perf_counter()
         properties = aiormq.spec.Basic.Properties(content_type=filed.content_type, delivery_mode=2)
-        await out.basic_publish(filed.body, exchange=EXCHANGE, properties=properties, wait=False)
+        await out.basic_publish(filed.body, exchange=EXCHANGE, properties=properties)
     await asyncio.wait_for(done.wait(), 30)
     await connection.close()
     return waits

@@ -23,6 +23,7 @@ from service.core.verdicts import (
     Refused,
     Rejected,
     Retryable,
+    Stale,
     Verdict,
 )
 from tests.strategies import ID_PROPERTY, batch, contribution, slot
@@ -730,6 +731,8 @@ def told(verdict: Verdict, *, operation: str = "upsert") -> str:
             )
         case Halted(reason):
             return f"pause: {reason.code}"
+        case Stale():
+            return "superseded"
 
 
 def then(row: Row) -> str:

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from tests.faults.trace import MARK, Event, Fate
 
 DONE = frozenset({"applied", "superseded"})
-IN_FLIGHT = 6.0  # seconds that a call may take: a write may land so long after the loss that repeats it
+IN_FLIGHT = (
+    6.0  # seconds that a call may take: a write may land so long after the loss that repeats it
+)
 
 
 class Write(NamedTuple):
@@ -44,7 +46,9 @@ class Evidence:
     dead_letters: Sequence[str]  # event ids, as they lie in the queue
     losses: Sequence[float]  # a consuming connection ended, a process died
     twice: frozenset[str] = frozenset()  # events that may be in the queue twice
-    doomed: frozenset[str] = frozenset()  # events that the fault itself took from the queue, or kills with
+    doomed: frozenset[str] = (
+        frozenset()
+    )  # events that the fault itself took from the queue, or kills with
 
 
 @dataclass(slots=True)

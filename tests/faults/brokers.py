@@ -17,7 +17,7 @@ from service.broker.server import find_server
 POOL = 8
 TICK = "application:set_env(rabbit, quorum_tick_interval, 500)."  # list_queues is exact within it
 ADD = (
-    "[begin ok = rabbit_vhost:add(V, <<\"guest\">>), ok = rabbit_auth_backend_internal:set_permissions("
+    '[begin ok = rabbit_vhost:add(V, <<"guest">>), ok = rabbit_auth_backend_internal:set_permissions('
     '<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"guest">>) end || V <- [{names}]].'
 )
 

@@ -140,16 +140,12 @@ async def replica(
         http = Proxy((hubspot.hostname or "", hubspot.port or 80), amqp=False)
         await stack.enter_async_context(amqp.listening())
         await stack.enter_async_context(http.listening())
-        where = broker._replace(
-            netloc=f"{broker.username}:{broker.password}@127.0.0.1:{amqp.port}"
-        )
+        where = broker._replace(netloc=f"{broker.username}:{broker.password}@127.0.0.1:{amqp.port}")
         environment = SETTINGS | {
             "ORDERSYNC_RABBITMQ__URL": urlunsplit(where),
             "ORDERSYNC_HUBSPOT__BASE_URL": f"http://127.0.0.1:{http.port}",
         }
-        made.append(
-            Replica(name, environment | settings, folder / f"{name}.log", amqp, http, now)
-        )
+        made.append(Replica(name, environment | settings, folder / f"{name}.log", amqp, http, now))
         http.watch = made[0].called
         try:
             yield made[0]

@@ -59,9 +59,7 @@ async def run(fault: Fault, node: Node, *, seed: int, events: int) -> Result:
     """Run one fault on one broker."""
     plan = trace(seed, events)
     began = asyncio.get_running_loop().time()
-    async with stand(
-        node, plan, seed=seed, replicas=fault.replicas, settings=fault.settings
-    ) as on:
+    async with stand(node, plan, seed=seed, replicas=fault.replicas, settings=fault.settings) as on:
         first = int(fault.beforehand * len(plan))
         await on.publish(plan[:first])
         for each in on.replicas:

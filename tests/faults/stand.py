@@ -275,9 +275,7 @@ async def stand(
         where = await stack.enter_async_context(serving(twin))
         made = [
             await stack.enter_async_context(
-                replica(
-                    f"replica-{n}", url, where, folder, twin.clock.elapsed, settings or {}
-                )
+                replica(f"replica-{n}", url, where, folder, twin.clock.elapsed, settings or {})
             )
             for n in range(replicas)
         ]
