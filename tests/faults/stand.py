@@ -18,7 +18,9 @@ import orjson
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
+from service.clock import stamp
 from service.core.events import STRUCTURED
+from service.core.outgoing import iso
 from service.sections import RabbitMQ
 from service.topology import Topology, declare
 from service.twin import Twin, TwinOptions, parse_fault, serving
@@ -53,6 +55,7 @@ class Stand:
     healed_at: float | None = None
     recovery: float | None = None  # seconds from `healed` to the next outcome
     reading: asyncio.Event = field(default_factory=asyncio.Event)
+    _healed_stamp: str = ""
     _read: set[str] = field(default_factory=set)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -65,6 +68,7 @@ class Stand:
     def healed(self) -> None:
         """From now on events have to flow again."""
         self.healed_at, self.recovery = self.now(), None
+        self._healed_stamp = iso(stamp())
 
     async def progress(self, share: float, seconds: float = 60.0) -> None:
         """Return when so much of the trace has an outcome."""
@@ -163,9 +167,10 @@ class Stand:
         ended.cancel()
 
     def _note(self, body: bytes) -> None:
-        now = self.now()
-        self.receipts.append(outcome(orjson.loads(body), now))
-        if self.healed_at is not None and self.recovery is None:
+        now, document = self.now(), orjson.loads(body)
+        self.receipts.append(outcome(document, now))
+        fresh = document["data"]["settled_at"] > self._healed_stamp  # not one that only waited to be read
+        if self.healed_at is not None and self.recovery is None and fresh:
             self.recovery = now - self.healed_at
         self._progress.set()
 
