@@ -22,7 +22,7 @@ def main() -> int:
             seed = arguments.seed if arguments.seed is not None else int(time.monotonic() * 1000)
             try:
                 result = asyncio.run(run(FAULTS[name], node, seed=seed, events=arguments.events))
-            except (AssertionError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  (the other faults are still to be run)
                 print(f"BAD  {name} seed={seed}: {error!r}", flush=True)
                 bad += 1
                 continue

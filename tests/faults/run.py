@@ -80,7 +80,7 @@ async def run(fault: Fault, node: Node, *, seed: int, events: int) -> Result:
             frozenset(on.doomed),
         )
         account = balance(seen)
-        account.broker += complaints
+        account.broker += complaints + on.complaints
         await _compare(on, seen, account)
         recovery = on.recovery
         if fault.recovers_within is not None and (recovery or 1e9) > fault.recovers_within:

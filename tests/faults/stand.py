@@ -51,6 +51,7 @@ class Stand:
     twice: set[str] = field(default_factory=set)
     doomed: set[str] = field(default_factory=set)
     receipts: list[Receipt] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)  # what a fault saw that must not be
     losses: list[float] = field(default_factory=list)  # beside those that the proxies see
     healed_at: float | None = None
     recovery: float | None = None  # seconds from `healed` to the next outcome
