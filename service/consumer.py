@@ -17,10 +17,12 @@ import aiormq
 import structlog
 from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
 from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 from yarl import URL
 
 from service.clock import stamp
 from service.core.events import Delivery
+from service.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -150,11 +152,12 @@ class Consumer:
         await channel.basic_qos(prefetch_count=self._prefetch)
         self._epochs[epoch.number] = epoch
 
-        async def hand_over(message: DeliveredMessage) -> None:
+        def hand_over(method: Basic.Deliver, header: ContentHeader, body: bytes) -> None:
             if epoch.number in self._epochs:
-                self._arrived(_delivery(epoch, message))
+                self._arrived(_delivery(epoch, method, header, body))
 
-        await channel.basic_consume(queue, hand_over)
+        channel.frames = cast("Any", Inbox(channel.frames, hand_over))
+        await channel.basic_consume(queue, _never_called)
         return epoch
 
     def _cancelled(self, queue: str) -> None:
@@ -171,16 +174,20 @@ class Consumer:
             self._lost(ended)
 
 
-def _delivery(epoch: _Epoch, message: DeliveredMessage) -> Delivery:
-    frame = cast("Basic.Deliver", message.delivery)
+async def _never_called(message: DeliveredMessage) -> None:
+    """The callback that aiormq asks for: the inbox is before it."""
+    raise AssertionError(message)
+
+
+def _delivery(epoch: _Epoch, method: Basic.Deliver, header: ContentHeader, body: bytes) -> Delivery:
     return Delivery(
         epoch.number,
-        frame.delivery_tag or 0,
+        method.delivery_tag or 0,
         epoch.queue,
-        frame.exchange or "",
-        frame.routing_key or "",
-        bool(frame.redelivered),
-        message.header.properties,
-        message.body,
+        method.exchange or "",
+        method.routing_key or "",
+        bool(method.redelivered),
+        header.properties,
+        body,
         stamp(),
     )

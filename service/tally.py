@@ -1,5 +1,6 @@
 """What is said of what was done: the settlement's metrics and its one canonical log line."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -23,14 +24,15 @@ class Tally:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._received: Counter[str] = Counter()
 
     def received(self, event: Contribution | Malformed) -> None:
-        """One delivery was read."""
+        """One delivery was read. Counted at the next settlement."""
         delivery = event.delivery
         if isinstance(event, Contribution):
-            self._metrics.events_received.labels(event.operation).inc()
+            self._received[event.operation] += 1
         else:
-            self._metrics.events_received.labels(MALFORMED).inc()
+            self._received[MALFORMED] += 1
             log.warning(
                 "event_malformed",
                 reason=event.code,
@@ -60,17 +62,26 @@ class Tally:
     ) -> None:
         """Outcomes and dead letters are confirmed."""
         events: dict[str, list[str | None]] = {}
+        counted: Counter[tuple[str, str]] = Counter()
         for settlement in settlements:
             reason = settlement.reason.code if settlement.reason else NO_REASON
-            self._metrics.outcomes.labels(settlement.status, reason).inc()
+            counted[settlement.status, reason] += 1
             self._metrics.publish_to_outcome_seconds.observe(_age(settlement.delivery, stamp))
             if settlement.dead_letter is not None:
                 self._metrics.dead_letters.labels(reason).inc()
             known = settlement.contribution
             events.setdefault(settlement.status, []).append(known.event.id if known else None)
+        for labels, count in counted.items():
+            self._metrics.outcomes.labels(*labels).inc(count)
         for finish in finished:
             self._metrics.events_per_write.observe(len(finish.slot.contributions))
+        self._count_received()
         log.info("events_settled", records=len(finished), **events)
+
+    def _count_received(self) -> None:
+        for operation, count in self._received.items():
+            self._metrics.events_received.labels(operation).inc(count)
+        self._received.clear()
 
     def holding(self, held: int, in_flight: int, oldest: float) -> None:
         """What is held at this moment."""

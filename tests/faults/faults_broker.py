@@ -66,7 +66,7 @@ async def _unbound(on: Stand) -> None:
 
 
 async def _with_channel(on: Stand, *, unbind: bool) -> None:
-    import aiormq  # noqa: PLC0415
+    import aiormq
 
     connection = await aiormq.connect(on.url)
     try:
@@ -78,7 +78,7 @@ async def _with_channel(on: Stand, *, unbind: bool) -> None:
 
 
 async def _dead_letters_unbound(on: Stand) -> None:
-    import aiormq  # noqa: PLC0415
+    import aiormq
 
     connection = await aiormq.connect(on.url)
     channel = await connection.channel()
@@ -122,7 +122,15 @@ async def _closed(on: Stand) -> None:
     """An operator closes every connection of the service."""
     for _ in range(2):
         told = json.loads(
-            await on.ctl("list_connections", "--formatter", "json", "pid", "name", "vhost", "client_properties")
+            await on.ctl(
+                "list_connections",
+                "--formatter",
+                "json",
+                "pid",
+                "name",
+                "vhost",
+                "client_properties",
+            )
         )
         for connection in told:
             if "ordersync" in str(connection["client_properties"]):

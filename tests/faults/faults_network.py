@@ -66,7 +66,9 @@ BREAKS: dict[str, tuple[Break, float]] = {
 }
 
 
-def _strike(where: Callable[[Replica], Proxy], how: Break, lasts: float) -> Callable[[Stand], Awaitable[None]]:
+def _strike(
+    where: Callable[[Replica], Proxy], how: Break, lasts: float
+) -> Callable[[Stand], Awaitable[None]]:
     async def strike(on: Stand) -> None:
         proxy = where(on.replicas[0])
         watch = proxy.watch

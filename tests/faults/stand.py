@@ -170,7 +170,9 @@ class Stand:
     def _note(self, body: bytes) -> None:
         now, document = self.now(), orjson.loads(body)
         self.receipts.append(outcome(document, now))
-        fresh = document["data"]["settled_at"] > self._healed_stamp  # not one that only waited to be read
+        fresh = (
+            document["data"]["settled_at"] > self._healed_stamp
+        )  # not one that only waited to be read
         if self.healed_at is not None and self.recovery is None and fresh:
             self.recovery = now - self.healed_at
         self._progress.set()
