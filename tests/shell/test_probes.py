@@ -92,9 +92,11 @@ async def test_signals_stay_the_apps():
     """Uvicorn would catch SIGTERM and stop by itself: the drain has to stay with the app."""
     loop, caught = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, caught.set)
+    before = signal.getsignal(signal.SIGTERM)
     try:
         async with served(Told(), Metrics()) as client:
             await client.get("/livez")
+            assert signal.getsignal(signal.SIGTERM) is before  # uvicorn's stands nowhere
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(caught.wait(), 5)
 
