@@ -52,11 +52,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
 def _drawn(columns: Iterable[str], cells: Iterable[list[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415  (only where somebody looks)
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # longer lines rather than less of them
     for row in cells:
-        table.add_row(*row)
-    Console().print(table, markup=False)
+        table.add_row(*(Text(cell) for cell in row))  # what is printed is data, no markup
+    Console().print(table)
 
 
 def _aligned(lines: list[list[str]]) -> None:

@@ -135,6 +135,19 @@ def test_a_table_in_a_pipe_is_not_cut_off(command):
     assert "\x1b[" not in ended.out
 
 
+def test_a_table_on_a_terminal_folds_and_cuts_nothing_off_either(command, bare):
+    bare.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    bare.setenv("COLUMNS", "80")
+    bare.setenv("NO_COLOR", "1")
+
+    ended = command("topology", "show", **NEEDED, RABBITMQ__EXCHANGE="a[bold]b")
+
+    assert "…" not in ended.out
+    assert "at-least-once" in "".join(ended.out.split())
+    assert "a[bold]b" in ended.out
+    assert "\x1b[3" not in ended.out  # no colour
+
+
 def test_rows_are_json_or_ndjson(command):
     as_json = command("topology", "show", "-o", "json", **NEEDED)
     as_lines = command("topology", "show", "-o", "ndjson", **NEEDED)
