@@ -68,7 +68,7 @@ class _FromOutside(BaseSettings):
         Raises:
             ConfigurationError: with a line for every fault.
         """
-        strays = list(unknown_names(os.environ, KNOWN))
+        strays = [*_no_folder(), *unknown_names(os.environ, KNOWN)]
         try:
             settings = cls()
         except ValidationError as error:
@@ -235,6 +235,13 @@ def traces_wanted() -> bool:
 
 def _secrets_dir() -> str:
     return os.environ.get(SECRETS_DIR) or SECRETS_FOLDER
+
+
+def _no_folder() -> Iterator[str]:
+    """The usual folder need not be there; one that somebody named should be."""
+    named = os.environ.get(SECRETS_DIR)
+    if named and not Path(named).is_dir():
+        yield f"{SECRETS_DIR}: there is no folder {named}"
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -22,6 +22,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path) -> pytest.MonkeyPatch:
     for name in list(os.environ):
         if name.upper().startswith("ORDERSYNC_"):
             monkeypatch.delenv(name)
+    (tmp_path / "secrets").mkdir()
     monkeypatch.setenv("ORDERSYNC_SECRETS_DIR", str(tmp_path / "secrets"))
     return monkeypatch
 

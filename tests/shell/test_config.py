@@ -303,17 +303,20 @@ def test_a_file_for_a_setting_that_does_not_exist_is_a_fault(faults):
     assert line == "hubspot/toke: is not a setting; remove the file from the secrets folder"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_secrets_folder_that_cannot_be_read_is_a_fault(faults, content):
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"caf\xe9"])
+def test_a_secret_that_cannot_be_read_is_a_fault(faults, content):
     path = secret_file("hubspot/token", "x")
-    if content is None:
-        os.environ["ORDERSYNC_SECRETS_DIR"] = str(path)  # a file, no folder
-    else:
-        path.write_bytes(content)
+    path.write_bytes(content)
 
     (line,) = faults(**NEEDED)
 
     assert line.startswith("ORDERSYNC_SECRETS_DIR: ")
+
+
+def test_a_secrets_folder_that_was_named_has_to_be_there(faults, bare):
+    bare.setenv("ORDERSYNC_SECRETS_DIR", "/no/such/folder")
+
+    assert faults(**NEEDED) == ["ORDERSYNC_SECRETS_DIR: there is no folder /no/such/folder"]
 
 
 def test_who_only_speaks_to_rabbitmq_needs_no_hubspot_settings(monkeypatch):

@@ -116,6 +116,19 @@ def test_a_valid_structured_example_is_valid_by_the_schema(path):
     ORDER_EVENT.validate(orjson.loads(path.read_bytes()))
 
 
+def test_the_page_for_producers_shows_what_is_true():
+    page = (SCHEMAS.parent / "docs" / "events.md").read_text()
+    event, refusal = (block.partition("```")[0] for block in page.split("```json\n")[1:])
+    three_faults = next(path for path in INVALID if path.stem == "three-faults-at-once")
+
+    shown = read(Filed("events.md", 0, event.encode()), None)
+    refused = read(from_json("", three_faults.read_bytes()), None)
+
+    assert isinstance(shown, Contribution)
+    assert isinstance(refused, Malformed)
+    assert orjson.loads(refusal)["reason"] == {"code": refused.code, "message": refused.message}
+
+
 BEYOND_A_SCHEMA = {"other-key-in-properties"}  # two fields that have to be equal
 
 
@@ -285,7 +298,6 @@ def test_the_outcomes_schema_refuses_what_would_be_nonsense():
 
     for nonsense in (
         {"status": "rejected"},  # without a reason
-        {"status": "superseded"},  # by nobody
         {"superseded_by": "e-2"},  # and yet applied
         {"reason": orjson.loads(rejected.outcome.body)["data"]["reason"]},  # and yet applied
         {"status": "done"},
