@@ -2,13 +2,15 @@
 
 What would change how the broker treats the copy is left behind: `x-*` (a copied x-death feeds the cycle
 detection of RabbitMQ <= 3.13 and can delete the message), CC and BCC (route it elsewhere), expiration,
-user_id, priority, and the broker's own reply address. Headers are bounded: a content header cannot be
-split over frames, and one of 200 KB closes the publishing connection (501 FRAME_ERROR).
+user_id, priority, and the broker's own reply address. Headers are bounded, as they are on the wire: a
+content header cannot be split over frames, and one of 200 KB closes the publishing connection (501
+FRAME_ERROR). What a client cannot write as it came (a double, bytes that are no text) is written as
+near to it as may be; what it cannot write at all, or would cut short, is left behind and counted.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
@@ -25,7 +27,11 @@ _BROKERS_OWN_REPLY: Final = (
     "amq.rabbitmq.reply-to"  # 406 for whoever publishes with it and does not consume
 )
 _VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|\d+")
-Scalar = str | bytes | int | float | bool | Decimal | datetime | None
+_DROPPED: Final = "ordersync-headers-dropped"
+_DEPTH_MAX: Final = 8  # of a producer's nested tables and lists
+_NAME_MAX: Final = 128  # bytes; the protocol's own limit for a field's name
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNWRITABLE: Final = float("inf")  # the size of what no client can write
 
 
 def dead_letter(
@@ -65,7 +71,7 @@ def fingerprint(reason: Reason) -> str:
             _VARYING.sub("…", reason.message),
         )
     )
-    return blake2b(cause.encode(), digest_size=8).hexdigest()
+    return blake2b(cause.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def _headers(
@@ -97,38 +103,80 @@ def _identity(failed: Contribution | Malformed) -> Iterator[tuple[str, str | Non
     yield "ordersync-order", _short(known.subject)
 
 
-def _copied(headers: Mapping[str, Any], room: int) -> Iterator[tuple[str, Any]]:
+def _copied(headers: Mapping[str, Any], room: float) -> Iterator[tuple[str, Any]]:
     """The producer's headers that fit: the event's own attributes first, a replay needs them."""
-    dropped = 0
+    dropped, room = 0, room - _size({_DROPPED: len(headers)})
     for name, value in sorted(headers.items(), key=lambda header: not header[0].startswith("ce-")):
         if name.lower().startswith(("x-", "ordersync-")) or name.lower() in _UNWANTED:
             continue
-        room -= _size({name: value})
-        if room < 0 or not _plain(value):
+        copy = _writable(value, _DEPTH_MAX)
+        size = _size({name: copy})
+        if size > room:
             dropped += 1
         else:
-            yield name, value
+            room -= size
+            yield name, copy
     if dropped:
-        yield "ordersync-headers-dropped", dropped
+        yield _DROPPED, dropped
 
 
-def _plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_plain(v) for v in value)
-    if isinstance(value, dict):
-        return all(isinstance(k, str) and _plain(v) for k, v in value.items())
-    return isinstance(value, Scalar)
+def _writable(value: Any, depth: int) -> Any:
+    """The value as a client can write it; `...`, which nobody can, from `depth` on."""
+    match value:
+        case float() | Decimal():  # a client writes 4-byte floats, and mantissas of 31 bits
+            return str(value)
+        case bytes():  # a long string that is no UTF-8: writable as a byte array only
+            return bytearray(value)
+        case list():
+            return [_writable(item, depth - 1) for item in value] if depth else ...
+        case dict():
+            return {n: _writable(item, depth - 1) for n, item in value.items()} if depth else ...
+        case _:
+            return value
 
 
-def _size(headers: Mapping[str, Any]) -> int:
-    return sum(
-        len(str(name).encode()) + len(str(value).encode(errors="replace")) + 6
-        for name, value in headers.items()
-    )
+def _size(headers: Mapping[str, Any]) -> float:
+    """Bytes of a table's entries on the wire, at most; infinite where one cannot be written."""
+    return sum(1 + _name_size(name) + _value_size(value) for name, value in headers.items())
+
+
+def _name_size(name: str) -> float:
+    size = _text_size(name)
+    return size if size <= _NAME_MAX else UNWRITABLE  # a client cuts a longer one short
+
+
+def _value_size(value: Any) -> float:
+    size: float
+    match value:
+        case None | bool():
+            size = 1
+        case int() if -(2**63) <= value < 2**63:
+            size = 8
+        case datetime() if value.tzinfo is not None and value >= _EPOCH:
+            size = 8
+        case str():
+            size = 4 + _text_size(value)
+        case bytearray():
+            size = 4 + len(value)
+        case list():
+            size = 4 + sum(map(_value_size, value))
+        case dict():
+            size = 4 + _size(value)
+        case _:
+            size = UNWRITABLE
+    return 1 + size  # the byte that says its type
+
+
+def _text_size(text: str) -> float:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return UNWRITABLE
 
 
 def _short(value: str | None, limit: int = _TEXT_MAX) -> str | None:
     """At most `limit` bytes of UTF-8."""
-    if value is None or len(value.encode()) <= limit:
-        return value
-    return value.encode()[: limit - 3].decode(errors="ignore") + "…"
+    if value is None:
+        return None
+    text = value.encode(errors="replace")
+    return text.decode() if len(text) <= limit else text[: limit - 3].decode(errors="ignore") + "…"

@@ -108,7 +108,8 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
 
 def outcome_id(source: str, event_id: str, replays: int) -> str:
     """Deterministic: of the event and how often it was replayed."""
-    return blake2b(f"{source}\0{event_id}\0{replays}".encode(), digest_size=16).hexdigest()
+    name = f"{len(source)} {replays} {source}{event_id}"  # no two pairs make one name
+    return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.events import Order
-from service.core.pauses import FIRST, LONGEST, OUTAGE_CALLS, SELDOM, Pause, Pulse
+from service.core.pauses import FIRST, LONGEST, OUTAGE_CALLS, SELDOM, Doubt, Pause, Pulse
 from service.core.reasons import Code, Reason
 from service.core.verdicts import Applied, Cause, Halted, Retryable
 
@@ -37,10 +37,17 @@ def test_an_outage_is_failing_calls_in_a_row_of_more_than_one_order():
     assert said[3].reason.message == "HubSpot fails every call: HubSpot answered 503"
 
 
-def test_one_order_that_keeps_failing_is_no_outage():
-    said = _note_all(Pulse(), [([ONE], [FAILED])] * 20)
+def test_one_order_that_keeps_failing_is_a_doubt_that_a_probe_settles():
+    """Whether it is HubSpot or the order: no other order is there to tell."""
+    pulse = Pulse()
 
-    assert not any(isinstance(s, Pause) for s in said)
+    said = _note_all(pulse, [([ONE], [FAILED])] * 6)
+
+    assert [type(s) for s in said] == [type(None)] * 3 + [Doubt] * 3
+    doubt = said[-1]
+    assert isinstance(doubt, Doubt)
+    assert doubt.reason.code is Code.OUTAGE
+    assert pulse.confirmed(doubt) == Pause(doubt.reason, FIRST)
 
 
 @pytest.mark.parametrize("alive", [Applied("1", None), Retryable(REASON, Cause.THROTTLE)])
