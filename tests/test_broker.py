@@ -16,6 +16,7 @@ import pytest
 
 from service.broker import Broker, BrokerDidNotStart, NoBroker, PrivateBroker, lend
 from service.broker.ports import free_ports, greeting, listens
+from tests.brokers import Vhosts
 
 ROOT = Path(__file__).parent.parent
 
@@ -169,6 +170,34 @@ def test_a_node_that_cannot_start_shows_what_its_log_says(server: Path) -> None:
         PrivateBroker(settings={"no_such_setting": "1"}),
     ):
         pass
+
+
+async def test_a_broker_given_by_url_gives_vhosts_through_its_management_api(
+    server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PrivateBroker(program=server, plugins=["rabbitmq_management"]) as node:
+        management = f"http://{node.host}:{node.management_port}"
+        assert eventually(lambda: listens(node.management_port), 20)
+        monkeypatch.setenv("RABBITMQ_MANAGEMENT_URL", management)
+        vhosts = Vhosts(Broker(node.url, "given by URL"))
+
+        url = vhosts.fresh()
+        await publish(url, "orders.events", b"1")
+        assert url != vhosts.fresh()
+
+        assert "test-" in node.ctl("list_vhosts")
+        vhosts.close()
+        assert "test-" not in node.ctl("list_vhosts")
+
+
+def test_a_broker_given_by_url_without_management_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setenv("RABBITMQ_MANAGEMENT_URL", f"http://127.0.0.1:{port}")
+
+    with pytest.raises(pytest.fail.Exception, match="Unset the variable"):
+        Vhosts(Broker("amqp://guest:guest@127.0.0.1/", "given by URL")).fresh()
 
 
 def test_taken_ports_are_not_drawn() -> None:
