@@ -117,6 +117,7 @@ class Service:
             url,
             settings.rabbitmq.queues,
             prefetch=settings.rabbitmq.prefetch,
+            lease=settings.rabbitmq.heartbeat,
             arrived=lambda delivery: self.pipeline.arrived(delivery),  # noqa: PLW0108  (not built yet)
             lost=lambda epochs: self.pipeline.lost(epochs),  # noqa: PLW0108
         )
@@ -137,6 +138,9 @@ class Service:
             stamp=stamp,
             jitter=random.random,
             name=name,
+            leased=self.consumer.leased,
+            isolate=self.consumer.isolate,
+            release=self.consumer.release,
         )
 
     def live(self) -> list[str]:
@@ -220,4 +224,6 @@ def _policies(settings: Settings) -> Policies:
         budget=settings.budget_policy(),
         concurrency=settings.hubspot.concurrency,
         grace=settings.drain.grace,
+        # What the former owner began within its last lease, and how long that may take.
+        overlap=settings.rabbitmq.heartbeat + settings.hubspot.timeout,
     )

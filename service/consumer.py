@@ -10,6 +10,7 @@ Channels are aiormq's: aio-pika's message objects cost more than all else that i
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import count, groupby
 from typing import Any, Final, cast
 
@@ -23,18 +24,23 @@ from yarl import URL
 from service.clock import stamp
 from service.core.events import Delivery
 from service.inbox import Inbox
+from service.lease import Lease
 
 log = structlog.get_logger(__name__)
 
 RECONNECT: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds between tries; the last one from then on
+OPENING: Final = (
+    15.0  # seconds to connect and consume; a peer that swallows everything answers never
+)
+CLOSING: Final = 2.0  # seconds for a farewell; what is unacked goes back without one, too
 LOST = (aiormq.exceptions.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
 
 class _Epoch:
     """One channel's life: what it delivered and what of it was acked."""
 
-    def __init__(self, number: int, queue: str, channel: AbstractChannel) -> None:
-        self.number, self.queue, self.channel = number, queue, channel
+    def __init__(self, number: int, queue: str, channel: AbstractChannel, *, alone: bool) -> None:
+        self.number, self.queue, self.channel, self.alone = number, queue, channel, alone
         self._low = 0  # every tag up to this one is acked
         self._above: set[int] = set()  # acked tags above a gap
 
@@ -62,17 +68,24 @@ class Consumer:
         queues: Sequence[str],
         *,
         prefetch: int,
+        lease: float,
         arrived: Callable[[Delivery], None],
         lost: Callable[[frozenset[int]], None],
     ) -> None:
         self._url = URL(url)
-        self._queues, self._prefetch = queues, prefetch
+        self._queues, self._prefetch, self._alone = queues, prefetch, False
+        self._lease = Lease(lease)
         self._arrived, self._lost = arrived, lost
         self._numbers = count(1)
         self._epochs: dict[int, _Epoch] = {}
+        self._consumed = False
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
         self.open()
+
+    @property
+    def _window(self) -> int:
+        return 1 if self._alone else self._prefetch
 
     @property
     def consuming(self) -> bool:
@@ -89,6 +102,20 @@ class Consumer:
         self._wanted.clear()
         self._unwanted.set()
 
+    def isolate(self) -> None:
+        """Give everything back at once; from now on one delivery at a time."""
+        self._alone = True
+        self._again()
+
+    def release(self) -> None:
+        """Many deliveries at a time again."""
+        self._alone = False
+        self._again()
+
+    async def leased(self) -> None:
+        """Return while the broker is known to take us for the owner, or when nothing is ours any more."""
+        await self._lease.held()
+
     async def run(self) -> None:
         """Consume whenever open, reconnecting for as long as it takes. Ends by cancellation only."""
         failures = 0
@@ -98,9 +125,10 @@ class Consumer:
                 await self._consume()
                 failures = 0
             except LOST as error:
+                failures = 0 if self._consumed else failures
                 log.warning("intake_lost", error=str(error) or repr(error))
                 await asyncio.sleep(RECONNECT[min(failures, len(RECONNECT) - 1)])
-                failures = 0 if self._epochs else failures + 1
+                failures += 1
             finally:
                 self._end()
 
@@ -117,16 +145,28 @@ class Consumer:
             )
 
     async def _consume(self) -> None:
-        connection = await aiormq.connect(self._url)
+        self._consumed = False
+        if self._wanted.is_set():
+            self._unwanted.clear()  # which ended the connection before this one
+        async with asyncio.timeout(OPENING):
+            connection = await aiormq.connect(self._url)
+        proving: asyncio.Task[None] | None = None
         try:
-            epochs = [await self._open_epoch(connection, queue) for queue in self._queues]
-            log.info("intake_opened", queues=list(self._queues))
+            async with asyncio.timeout(OPENING):
+                epochs = [await self._open_epoch(connection, queue) for queue in self._queues]
+            self._consumed = True
+            log.info("intake_opened", queues=list(self._queues), alone=self._alone)
+            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._window))
             await self._until_over(
                 [connection.closing, *(epoch.channel.closing for epoch in epochs)]
             )
         finally:
+            if proving is not None:
+                proving.cancel()
             self._end()
-            await connection.close()
+            with suppress(*LOST):
+                async with asyncio.timeout(CLOSING):
+                    await connection.close()
 
     async def _until_over(self, closings: Sequence[asyncio.Future[Any]]) -> None:
         """Return when closed by us; raise what ended the connection or one of its channels."""
@@ -147,9 +187,9 @@ class Consumer:
 
     async def _open_epoch(self, connection: aiormq.abc.AbstractConnection, queue: str) -> _Epoch:
         channel = await connection.channel(publisher_confirms=False)
-        epoch = _Epoch(next(self._numbers), queue, channel)
+        epoch = _Epoch(next(self._numbers), queue, channel, alone=self._alone)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
-        await channel.basic_qos(prefetch_count=self._prefetch)
+        await channel.basic_qos(prefetch_count=self._window)
         self._epochs[epoch.number] = epoch
 
         def hand_over(method: Basic.Deliver, header: ContentHeader, body: bytes) -> None:
@@ -168,7 +208,13 @@ class Consumer:
                 closing = epoch.channel.connection.close()
                 epoch.channel.connection.create_task(closing)
 
+    def _again(self) -> None:
+        """End this connection and open another."""
+        self._end()
+        self._unwanted.set()
+
     def _end(self) -> None:
+        self._lease.end()
         ended, self._epochs = frozenset(self._epochs), {}
         if ended:
             self._lost(ended)
@@ -190,4 +236,5 @@ def _delivery(epoch: _Epoch, method: Basic.Deliver, header: ContentHeader, body:
         header.properties,
         body,
         stamp(),
+        epoch.alone,
     )

@@ -24,6 +24,15 @@ UNAUTHENTICATED: Final = 401
 LIMITED: Final = 429
 
 
+Permit = Callable[
+    [], Awaitable[bool]
+]  # may wait; False = what the call is for is not ours any more
+
+
+async def _always() -> bool:
+    return True
+
+
 class Line:
     """`send` is one request; `renew` says after a 401 whether there is another token to try."""
 
@@ -43,8 +52,10 @@ class Line:
         """Seconds until a call may leave."""
         return self._budget.wait(now)
 
-    async def converse(self, flow: Flow, why: str, company: int) -> tuple[Verdict, ...]:
-        """Carry a flow's calls out, one after the other, to its verdicts."""
+    async def converse(
+        self, flow: Flow, why: str, company: int, permit: Permit
+    ) -> tuple[Verdict, ...] | None:
+        """Carry a flow's calls out, one after the other, to its verdicts; None = not permitted any more."""
         reply: BatchReply | NoReply | None = None
         while True:
             try:
@@ -52,19 +63,36 @@ class Line:
             except StopIteration as end:
                 verdicts: tuple[Verdict, ...] = end.value
                 return verdicts
-            reply = await self.call(call, why, company)
+            reply = await self._patiently(call, why, company, permit)
+            if reply is None:
+                flow.close()
+                return None
 
     async def call(self, call: BatchCall, why: str, company: int = 0) -> BatchReply | NoReply:
-        """One call; after a 401 once more, if there is another token."""
-        reply = await self._within_budget(call, why, company)
+        """One call that writes nothing; after a 401 once more, if there is another token."""
+        reply = await self._patiently(call, why, company, _always)
+        return NoReply("not permitted", sent=False) if reply is None else reply
+
+    async def _patiently(
+        self, call: BatchCall, why: str, company: int, permit: Permit
+    ) -> BatchReply | NoReply | None:
+        reply = await self._within_budget(call, why, company, permit)
         refused = isinstance(reply, BatchReply) and reply.status == UNAUTHENTICATED
         if refused and await self._renew():
-            return await self._within_budget(call, why, company)
+            return await self._within_budget(call, why, company, permit)
         return reply
 
-    async def _within_budget(self, call: BatchCall, why: str, company: int) -> BatchReply | NoReply:
-        while (wait := self._budget.wait(self._now())) > 0.0:
-            await self._wake.within(wait)
+    async def _within_budget(
+        self, call: BatchCall, why: str, company: int, permit: Permit
+    ) -> BatchReply | NoReply | None:
+        """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
+        while True:
+            while (wait := self._budget.wait(self._now())) > 0.0:
+                await self._wake.within(wait)
+            if not await permit():
+                return None
+            if self._budget.wait(self._now()) <= 0.0:
+                break
         started = self._now()
         self._budget.spend(started)
         reply: BatchReply | NoReply = NoReply("given up", sent=True)

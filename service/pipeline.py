@@ -17,15 +17,17 @@ from service.core.answers import BatchReply, NoReply
 from service.core.backlog import Backlog, Batch, BatchPolicy
 from service.core.budget import FOREVER, BudgetPolicy
 from service.core.calls import BatchCall
+from service.core.crashes import Crashes, Step, accused
 from service.core.events import Contribution, Delivery, Malformed, parse
 from service.core.flows import flow_for
+from service.core.handover import Handover
 from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
 from service.core.outgoing import Outgoing
 from service.core.reasons import Reason
 from service.core.repeats import Fresh, Held, Repeats
-from service.core.retries import Finish, PutBack, RetryPolicy, decide
+from service.core.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
 from service.core.sequences import Sequences
-from service.core.slots import Slot, without_epochs
+from service.core.slots import Slot, slot_of, without_epochs
 from service.intermission import Intermission
 from service.line import Line
 from service.metrics import Metrics
@@ -47,6 +49,15 @@ class Policies:
     budget: BudgetPolicy
     concurrency: int
     grace: float  # seconds from the first signal to the end
+    overlap: float = 0.0  # seconds for which a former owner of the queue may still write
+
+
+async def _at_once() -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,11 @@ class Shell:
     stamp: Callable[[], datetime]
     jitter: Callable[[], float]
     name: str  # unique to this process: it starts every trace id
+    leased: Callable[[], Awaitable[None]] = (
+        _at_once  # returns while the broker knows us as the owner
+    )
+    isolate: Callable[[], None] = _nothing  # give everything back, then one delivery at a time
+    release: Callable[[], None] = _nothing  # many at a time again
     traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None
 
 
@@ -74,6 +90,8 @@ class Pipeline:
         self._backlog = Backlog(policies.batch)
         self._repeats = Repeats(REMEMBERED)
         self._sequences = Sequences(REMEMBERED)
+        self._handover = Handover(policies.overlap, REMEMBERED)
+        self._crashes = Crashes()
         self._wake = Wake()
         self._line = Line(shell.send, shell.renew, policies.budget, shell.now, self._wake, metrics)
         self._intermission = Intermission(
@@ -104,26 +122,49 @@ class Pipeline:
         """One delivery. Never waits, never fails: what is wrong with it is its own outcome."""
         if self._deaf:
             return  # stopping: it goes back to the queue with its channel
+        step = self._crashes.judge(delivery.returns, alone=delivery.alone)
+        if step is Step.ISOLATE:
+            log.warning("crash_suspected", queue=delivery.queue, returns=delivery.returns)
+            self._shell.isolate()
+            return
         self._alive.add(delivery.epoch)
         event = parse(delivery, self._policies.id_property)
         self._tally.received(event)
         if isinstance(event, Malformed):
             self._answer(conclude_malformed(event, self._shell.stamp()))
+        elif step is Step.CONDEMN:
+            self._condemn(event)
         else:
+            self._handover.arrived(event, self._shell.now())
             self._take_in(self._sequences.arrive(event))
+        self._relax(step)
+
+    def _condemn(self, event: Contribution) -> None:
+        """It killed its process too often: it is dead-lettered without another try."""
+        suspect = slot_of(event, self._shell.now())
+        (settlement,) = conclude(Finish(suspect, Exhausted(accused(event))), 1, self._shell.stamp())
+        self._answer(settlement)
+
+    def _relax(self, step: Step) -> None:
+        if step is Step.RELEASE:
+            log.info("crash_unsuspected")
+            self._shell.release()
 
     def lost(self, epochs: frozenset[int]) -> None:
         """These channels have ended: what waits from them is the broker's again."""
         self._alive -= epochs
         self._tally.lost(epochs)
         self._backlog.forget(epochs)
+        self._handover.forget(epochs)
+        self._crashes.returned()
         self._try_anew(self._repeats.forget(epochs))
         self._wake.up()
 
     def _take_in(self, contribution: Contribution) -> None:
         match self._repeats.arrive(contribution):
             case Fresh():
-                self._backlog.add(contribution, self._shell.now())
+                now = self._shell.now()
+                self._backlog.add(contribution, now, self._handover.not_before(contribution, now))
                 self._wake.up()
             case Held():
                 pass
@@ -208,10 +249,15 @@ class Pipeline:
         overtaken = self._sequences.overtaken(batch.slots)
         flow = flow_for(batch, name, self._policies.id_property, overtaken)
         try:
-            verdicts = await self._line.converse(flow, batch.trigger, batch.company)
+            verdicts = await self._line.converse(
+                flow, batch.trigger, batch.company, lambda: self._permitted(batch)
+            )
         finally:
             self._calls_out -= 1
             self._wake.up()
+        if verdicts is None:
+            self._give_up(batch)
+            return
         trouble = self._intermission.note([slot.order for slot in batch.slots], verdicts)
         if trouble is not None:
             self._spawn(tasks, trouble)
@@ -225,6 +271,17 @@ class Pipeline:
                 self._backlog.put_back(step.slot, *self._still_ours(step.slots))
         self._wake.up()
         await self._settle(batch, [step for step in steps if isinstance(step, Finish)])
+
+    async def _permitted(self, batch: Batch) -> bool:
+        """Whether a call may start: the broker still knows us, and nothing of the batch went back to it."""
+        await self._shell.leased()
+        return all(c.delivery.epoch in self._alive for s in batch.slots for c in s.contributions)
+
+    def _give_up(self, batch: Batch) -> None:
+        """A batch whose channel ended before its call: what of it is still ours waits again."""
+        for slot in batch.slots:
+            self._backlog.put_back(slot, *self._still_ours([slot]))
+        self._wake.up()
 
     def _still_ours(self, slots: Iterable[Slot]) -> list[Slot]:
         """The slots without what came on channels that have ended meanwhile."""

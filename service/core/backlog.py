@@ -12,7 +12,7 @@ exactly one berth: the heads that could share a call.
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
@@ -82,16 +82,20 @@ class Backlog:
         self.held = 0  # contributions
         self.in_flight = 0  # slots
 
-    def add(self, contribution: Contribution, now: float) -> None:
-        """Take one event in: merged into its order's last waiting slot, or behind it."""
+    def add(self, contribution: Contribution, now: float, not_before: float = 0.0) -> None:
+        """Take one event in: merged into its order's last waiting slot, or behind it.
+
+        What has to wait (`not_before`) merges only with what waits as long.
+        """
         self.held += 1
         lane = self._lanes.get(contribution.order)
         if lane is None:
             lane = self._lanes[contribution.order] = _Lane()
-        if lane.slots and (merged := coalesce(lane.slots[-1], contribution)) is not None:
+        alike = bool(lane.slots) and lane.slots[-1].not_before == not_before
+        if alike and (merged := coalesce(lane.slots[-1], contribution)) is not None:
             lane.slots[-1] = merged
             return
-        slot = slot_of(contribution, now)
+        slot = replace(slot_of(contribution, now), not_before=not_before)
         lane.slots.append(slot)
         if len(lane.slots) == 1 and not lane.travelling:
             self._moor(slot)

@@ -181,6 +181,19 @@ class Delivery:
     properties: Properties
     body: bytes
     received_at: datetime
+    alone: bool = False  # its channel is one that brings one message at a time
+
+    @property
+    def returns(self) -> int:
+        """How often it went back to the queue before, as far as the broker counts: 0 the first time.
+
+        RabbitMQ 4.3 counts only what looks like a failure in `x-delivery-count`, everything in
+        `x-acquired-count`. On what was never delivered before, both are the producer's invention.
+        """
+        if not self.redelivered:
+            return 0
+        counts = (self.headers.get(n) for n in ("x-delivery-count", "x-acquired-count"))
+        return max((c for c in counts if type(c) is int), default=0)
 
     @property
     def headers(self) -> Mapping[str, Any]:

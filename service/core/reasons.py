@@ -31,6 +31,7 @@ class Code(StrEnum):
     NO_REPLY = "no_reply"
     LOCKED = "locked"
     UNRECOGNISED = "unrecognised"
+    CRASH_SUSPECT = "crash_suspect"
     # nobody's fault: intake pauses, no dead letter carries these
     THROTTLED = "throttled"
     DAILY_LIMIT = "daily_limit"

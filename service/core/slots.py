@@ -76,7 +76,7 @@ def coalesce(slot: Slot, contribution: Contribution) -> Slot | None:
         return None
     if contribution.apart or slot.contributions[-1].apart:
         return None
-    return Slot(slot.order, merged, (*slot.contributions, contribution), slot.born)
+    return replace(slot, operation=merged, contributions=(*slot.contributions, contribution))
 
 
 def separate(slot: Slot) -> tuple[Slot, ...]:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 import time
 
@@ -16,6 +17,8 @@ def main() -> int:
     if reason := why_not(arguments.broker):
         print(f"broker {arguments.broker}: {reason}")
         return 2
+    for name in ("aiormq", "asyncio"):  # the checker's own connections break, too
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     bad = 0
     with node_of(arguments.broker) as node:
         for name in arguments.fault or FAULTS:

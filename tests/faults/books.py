@@ -45,6 +45,7 @@ class Evidence:
     receipts: Sequence[Receipt]
     dead_letters: Sequence[str]  # event ids, as they lie in the queue
     losses: Sequence[float]  # a consuming connection ended, a process died
+    breaks: Sequence[float] = ()  # any connection to the broker ended
     twice: frozenset[str] = frozenset()  # events that may be in the queue twice
     doomed: frozenset[str] = (
         frozenset()
@@ -111,7 +112,7 @@ def _account_for(
         account.wrong.append(f"{event.id} ({first.status})")
     account.repeated += len(again)
     for repeat in again:
-        explained = event.id in seen.twice or any(loss <= repeat.time for loss in seen.losses)
+        explained = event.id in seen.twice or any(end <= repeat.time for end in seen.breaks)
         if repeat.id != first.id or not explained:
             account.unexplained.append(event.id)
         if (repeat.status in DONE) is not (first.status in DONE):

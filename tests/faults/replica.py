@@ -46,6 +46,7 @@ class Replica:
     http: Proxy
     now: Callable[[], float]
     losses: list[float] = field(default_factory=list)  # its consuming connection ended
+    breaks: list[float] = field(default_factory=list)  # any connection of its to the broker ended
     calls: list[float] = field(default_factory=list)  # a call that writes began
     process: subprocess.Popen[bytes] | None = None
     _from: int = 0  # where in the log the living process began
@@ -99,6 +100,7 @@ class Replica:
             self.process.kill()
             self.process.wait()
             self.losses.append(self.now())
+            self.breaks.append(self.now())
 
     async def ended(self, seconds: float = 40.0) -> int:
         """The exit code, when it ends."""
@@ -107,6 +109,7 @@ class Replica:
 
     def lost(self, link: Link) -> None:
         """A connection to the broker ended."""
+        self.breaks.append(self.now())
         if link.role == "consumer":
             self.losses.append(self.now())
 
@@ -145,7 +148,9 @@ async def replica(
             "ORDERSYNC_RABBITMQ__URL": urlunsplit(where),
             "ORDERSYNC_HUBSPOT__BASE_URL": f"http://127.0.0.1:{http.port}",
         }
-        made.append(Replica(name, environment | settings, folder / f"{name}.log", amqp, http, now))
+        made.append(
+            Replica(name, environment | dict(settings), folder / f"{name}.log", amqp, http, now)
+        )
         http.watch = made[0].called
         try:
             yield made[0]

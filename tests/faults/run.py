@@ -76,6 +76,7 @@ async def run(fault: Fault, node: Node, *, seed: int, events: int) -> Result:
             tuple(on.receipts),
             await _dead_letters(on, complaints),
             on.all_losses(),
+            on.all_breaks(),
             frozenset(on.twice),
             frozenset(on.doomed),
         )

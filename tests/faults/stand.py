@@ -243,6 +243,10 @@ class Stand:
         """When connections ended and processes died."""
         return sorted([*self.losses, *(t for each in self.replicas for t in each.losses)])
 
+    def all_breaks(self) -> list[float]:
+        """When any connection to the broker ended, a publishing one included."""
+        return sorted([*self.losses, *(t for each in self.replicas for t in each.breaks)])
+
     async def expected(self, events: Sequence[Event]) -> Shown:
         """What HubSpot would hold after one-by-one application."""
         options = TwinOptions(
