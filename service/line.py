@@ -88,6 +88,7 @@ class Line:
         """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
         while True:
             while (wait := self._budget.wait(self._now())) > 0.0:
+                self._wake.hush()  # a bell that rings already is no waiting, and would starve the loop
                 await self._wake.within(wait)
             if not await permit():
                 return None
