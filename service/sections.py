@@ -92,7 +92,7 @@ class RabbitMQ(_Section):
     dead_letters_queue: Name = Field("orders.dead-letters", description="queue of all dead letters")
     # Quorum queues deliver at most 2000 unacknowledged messages a channel.
     prefetch: int = Field(
-        1000, ge=1, le=2000, description="events held unacknowledged, per queue; bounds memory"
+        2000, ge=1, le=2000, description="events held unacknowledged, per queue; bounds memory"
     )
     # A silent peer is noticed after two to three intervals: with the client's default, 60 s,
     # minutes.

@@ -72,6 +72,7 @@ def test_an_applied_event_gets_its_receipt():
             "attempts": 2,
             "batch": {"size": 7, "merged": 1},
             "superseded_by": None,
+            "replay": None,
             "received_at": SETTLED,
             "settled_at": SETTLED,
         },
