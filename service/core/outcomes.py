@@ -69,7 +69,7 @@ def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settleme
                 write.failed(contribution, Status.REJECTED, reason)
                 for contribution in slot.contributions
             )
-        case Exhausted(last):
+        case Exhausted(last):  # pragma: no branch  (the union is closed)
             return tuple(
                 write.failed(contribution, Status.EXHAUSTED, last.reason)
                 for contribution in slot.contributions

@@ -112,7 +112,7 @@ def decide(
                     steps.append(PutBack(before, (replace(again, company=company()),)))
                 else:  # halved already
                     steps.append(PutBack(before, (again,)))
-            case Halted(_, after):
+            case Halted(_, after):  # pragma: no branch  (the union is closed)
                 steps.append(
                     PutBack(before, (replace(slot, not_before=now + (after or THROTTLED)),))
                 )

@@ -240,17 +240,22 @@ class BacklogMachine(RuleBasedStateMachine):
         self.model = _Model()
         self.flying = []
         self.now = 0.0
-        self.epoch = 1
+        self.epochs = [1, 2]  # of two living channels
         self.companies = 0
         self.draining = False
         self.settled = Counter()
         self.came = []
         self.dropped = []
 
-    @rule(operation=OPERATIONS, key=st.sampled_from("ABCDE"), values=VALUES)
-    def add(self, operation, key, values):
+    @rule(
+        operation=OPERATIONS,
+        key=st.sampled_from("ABCDE"),
+        values=VALUES,
+        channel=st.integers(0, 1),
+    )
+    def add(self, operation, key, values, channel):
         values = {} if operation == "archive" else values
-        event = contribution(str(operation), key, epoch=self.epoch, **values)
+        event = contribution(str(operation), key, epoch=self.epochs[channel], **values)
         self.came.append(event)
         self.model.add(event)
         self.backlog.add(event, self.now)
@@ -339,9 +344,10 @@ class BacklogMachine(RuleBasedStateMachine):
         self.take()
         assert len(self.flying) > before or self.backlog.next_due() != due
 
-    @rule()
-    def channel_dies(self):
-        dead, self.epoch = frozenset({self.epoch}), self.epoch + 1
+    @rule(channel=st.integers(0, 1))
+    def channel_dies(self, channel):
+        dead = frozenset({self.epochs[channel]})
+        self.epochs[channel] = max(self.epochs) + 1
         dropped = self.backlog.forget(dead)
         gone = [e for e in self.model.waiting if e.delivery.epoch in dead]
         assert sorted(map(id, dropped)) == sorted(map(id, gone))

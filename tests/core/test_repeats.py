@@ -69,7 +69,7 @@ def test_a_redelivery_takes_the_place_of_a_delivery_whose_channel_died():
 def test_a_repeat_on_a_living_channel_is_tried_when_the_other_channel_dies():
     repeats = Repeats(10)
     old, dying, living = (contribution(event_id="e", epoch=epoch) for epoch in (1, 1, 2))
-    for event in (old, dying, living):
+    for event in (old, dying, living, contribution(event_id="other", epoch=2)):
         repeats.arrive(event)
 
     assert repeats.forget(frozenset({1})) == (living,)
