@@ -183,6 +183,40 @@ def test_what_is_in_flight_is_not_forgotten():
     assert (backlog.held, backlog.in_flight) == (1, 1)
 
 
+def test_what_waits_behind_the_travelling_is_forgotten_by_channel_too():
+    backlog = _filled(contribution("upsert", epoch=1))
+    batch = backlog.take(LINGER)
+    assert batch is not None
+    backlog.add(contribution("archive", epoch=1), 1.0)
+    backlog.add(contribution("update", epoch=2, a="2"), 1.0)
+
+    assert [c.operation for c in backlog.forget(frozenset({1}))] == ["archive"]
+
+    backlog.add(contribution("archive", epoch=2), 1.0)
+    backlog.put_back(batch.slots[0])
+    later = backlog.take(9.0)
+    assert later is not None
+    assert later.slots[0].merged() == {"a": "2"}
+    assert backlog.forget(frozenset({3})) == ()
+    assert backlog.take(99.0) is None
+
+
+def test_of_two_that_come_up_one_may_be_settled_first():
+    backlog = _filled(contribution(key="A-1"), contribution(key="A-2"))
+    batch = backlog.take(LINGER)
+    assert batch is not None
+    for key in ("A-1", "A-2"):
+        backlog.add(contribution("archive", key), LINGER)
+
+    backlog.finish(batch.slots[0])
+    assert backlog.take(2 * LINGER) is None  # the other archive is coming: one call for both
+    backlog.finish(batch.slots[1])
+
+    both = backlog.take(9.0)
+    assert both is not None
+    assert _keys(both) == ["A-1", "A-2"]
+
+
 def test_the_oldest_waits_since_its_first_event():
     backlog = _filled(contribution(key="A-1"), now=3.0)
     backlog.add(contribution(key="A-1"), 4.0)

@@ -79,6 +79,13 @@ def test_only_what_was_found_is_archived():
     assert [type(v) for v in verdicts] == [Applied, Applied, Retryable]
 
 
+def test_a_record_that_nobody_asked_for_is_not_archived():
+    called, verdicts = _run(_batch("archive", "A"), _found(A="17", Z="99"), _204())
+
+    assert orjson.loads(called[1].body) == {"inputs": [{"id": "17"}]}
+    assert verdicts == (Applied("17", None),)
+
+
 def test_an_archive_by_record_id_is_one_call():
     called, verdicts = _run(_batch("archive", "17", id_property=RECORD_ID), _204())
 

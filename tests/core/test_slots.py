@@ -123,6 +123,21 @@ def test_what_is_left_when_a_channel_died_is_what_the_live_ones_brought():
     assert without_epochs(merged, frozenset({3})) is merged
 
 
+def test_what_is_left_of_updates_and_upserts_travels_as_an_update():
+    """It fails on an order that is not there, and then its events are tried one by one."""
+    merged = slot(
+        contribution("upsert", epoch=1),
+        contribution("update", epoch=2),
+        contribution("upsert", epoch=2),
+    )
+
+    left = without_epochs(merged, frozenset({1}))
+
+    assert left is not None
+    assert left.operation is Operation.UPDATE
+    assert len(left.contributions) == 2
+
+
 @given(lanes(), st.lists(st.integers(1, 2), min_size=8, max_size=8))
 def test_what_is_left_is_the_slot_that_would_be_if_the_rest_had_never_come(events, epochs):
     marked = [
