@@ -33,7 +33,15 @@ OPENING: Final = (
     15.0  # seconds to connect and consume; a peer that swallows everything answers never
 )
 CLOSING: Final = 2.0  # seconds for a farewell; what is unacked goes back without one, too
-LOST = (aiormq.exceptions.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+# A peer that hangs up during the handshake ends aiormq's frame reader: StopAsyncIteration comes through.
+LOST = (
+    aiormq.exceptions.AMQPError,
+    OSError,
+    EOFError,
+    asyncio.TimeoutError,
+    RuntimeError,
+    StopAsyncIteration,
+)
 
 
 class _Epoch:

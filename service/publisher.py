@@ -32,8 +32,17 @@ WINDOW: Final = (
     200  # messages in one write; aiormq scans all outstanding confirms for every multiple one
 )
 CONFIRM_TIMEOUT: Final = 10.0  # seconds
+BLOCKED: Final = "the broker blocks whoever publishes: it is short of memory or disk"
 BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries
-GONE = (aiormq.exceptions.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+# A peer that hangs up during the handshake ends aiormq's frame reader: StopAsyncIteration comes through.
+GONE = (
+    aiormq.exceptions.AMQPError,
+    OSError,
+    EOFError,
+    asyncio.TimeoutError,
+    RuntimeError,
+    StopAsyncIteration,
+)
 
 
 class Publisher:
@@ -58,7 +67,6 @@ class Publisher:
             except GONE as error:
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("publish_failed", error=self.trouble, pending=len(pending))
-                await self.close()
             if pending:
                 await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
                 tries += 1
@@ -79,29 +87,53 @@ class Publisher:
 
     async def _press(self, messages: list[Outgoing]) -> list[Outgoing]:
         channel = await self._ready()
-        async with asyncio.timeout(CONFIRM_TIMEOUT):
-            async with channel.lock:
-                sent = [self._enter(channel) for _ in messages]
-                frames = (
-                    frame
-                    for message, (name, _) in zip(messages, sent, strict=True)
-                    for frame in self._frames(message, name, channel)
-                )
-                await channel.write_queue.put(
-                    ChannelFrame.marshall(channel_number=channel.number, frames=frames)
-                )
-            closing = channel.closing
-            closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
-            try:
-                return [
-                    m
-                    for m, (_, confirm) in zip(messages, sent, strict=True)
-                    if not await self._taken(m, confirm)
-                ]
-            finally:
-                closing.cancel()  # our observer alone
-                for name, _ in sent:
-                    channel.message_id_delivery_tag.pop(name, None)
+        try:
+            return await self._pressed(channel, messages)
+        except GONE:
+            if self._channel is channel:  # else another one has opened a new connection meanwhile
+                await self.close()
+            raise
+
+    async def _pressed(self, channel: Channel, messages: list[Outgoing]) -> list[Outgoing]:
+        async with channel.lock:
+            sent = [self._enter(channel) for _ in messages]
+            frames = (
+                frame
+                for message, (name, _) in zip(messages, sent, strict=True)
+                for frame in self._frames(message, name, channel)
+            )
+            await channel.write_queue.put(
+                ChannelFrame.marshall(channel_number=channel.number, frames=frames)
+            )
+        closing = channel.closing
+        closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
+        try:
+            await self._answered((confirm for _, confirm in sent), channel)
+            return [
+                m
+                for m, (_, confirm) in zip(messages, sent, strict=True)
+                if not await self._taken(m, confirm)
+            ]
+        finally:
+            closing.cancel()  # our observer alone
+            for name, _ in sent:
+                channel.message_id_delivery_tag.pop(name, None)
+
+    async def _answered(self, confirms: Iterable[asyncio.Future[Any]], channel: Channel) -> None:
+        """Return when the broker has answered for all.
+
+        An alarm's time does not count: what is published anew meanwhile only comes on top of what lies
+        in the buffers already, and all of it is published when the alarm is over.
+
+        Raises:
+            TimeoutError: no answer within CONFIRM_TIMEOUT, though we are not blocked.
+        """
+        left = set(confirms)
+        while left:
+            _, left = await asyncio.wait(left, timeout=CONFIRM_TIMEOUT)
+            if left and not await _blocked(channel):
+                raise TimeoutError(f"no confirm within {CONFIRM_TIMEOUT:g} s")
+            self.trouble = BLOCKED if left else self.trouble
 
     def _enter(self, channel: Channel) -> tuple[str, asyncio.Future[Any]]:
         """Put one publish into aiormq's own books, as its basic_publish does, to get its confirm.
@@ -168,6 +200,16 @@ class Publisher:
                         "Channel", await self._connection.channel(on_return_raises=True)
                     )
             return self._channel
+
+
+async def _blocked(channel: Channel) -> bool:
+    """Whether the broker has said that it takes nothing at the moment (connection.blocked)."""
+    try:
+        async with asyncio.timeout(0):
+            await channel.connection.ready()
+    except TimeoutError:
+        return True
+    return False
 
 
 def _give_up(confirms: Iterable[asyncio.Future[Any]]) -> None:

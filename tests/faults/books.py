@@ -36,7 +36,7 @@ class Receipt(NamedTuple):
     status: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """Everything that was seen, on one clock."""
 
@@ -50,6 +50,11 @@ class Evidence:
     doomed: frozenset[str] = (
         frozenset()
     )  # events that the fault itself took from the queue, or kills with
+
+    @property
+    def tainted(self) -> frozenset[str]:
+        """Orders that somebody's hand took events from: what is left of them proves nothing."""
+        return frozenset(event.key for event in self.published if event.id in self.doomed)
 
 
 @dataclass(slots=True)
@@ -80,12 +85,14 @@ def balance(seen: Evidence) -> Account:
     """Account for every event and every order (states and queues are compared by the caller)."""
     account = Account(events=len(seen.published))
     events = {event.id: event for event in seen.published}
+    tainted = seen.tainted
     receipts = _by_event(seen.receipts)
     writes = _by_key(seen.writes)
     account.unexpected = sorted(receipts.keys() - events.keys())
     for event in seen.published:
         mine = receipts.get(event.id, [])
-        _account_for(event, mine, writes.get(event.key, []), seen, account)
+        if event.key not in tainted:
+            _account_for(event, mine, writes.get(event.key, []), seen, account)
     for key, written in writes.items():
         _follow(key, written, events, seen, account)
     _bury(seen, receipts, account)

@@ -70,10 +70,10 @@ async def _poisoned(on: Stand) -> None:
     last: dict[str, str] = {}
     for event in on.published:
         last[event.key] = event.id
-    # The last event of its order, so that it is never merged under another's name.
+    # Its order's only event: never merged under another's name, never held back at a takeover.
     killer = next(
         e for e in on.published[len(on.published) // 2 :]
-        if e.operation == "upsert" and e.id not in settled and last[e.key] == e.id and e.values
+        if not e.index and e.id not in settled and last[e.key] == e.id
     )  # fmt: skip
     on.doomed.add(killer.id)
     mark = f'"{killer.id}"'.encode()
@@ -90,12 +90,16 @@ async def _poisoned(on: Stand) -> None:
     each.http.watch = watch
     for _ in range(2 * CONDEMNED):
         try:
-            async with asyncio.timeout(20.0):
+            async with asyncio.timeout(30.0):
                 await died.wait()
         except TimeoutError:
             break
         died.clear()
         on.healed()
+        each.start()
+        await each.opened()
+    each.http.watch = each.called
+    if not each.running:
         each.start()
         await each.opened()
     fates = {receipt.status for receipt in on.receipts if receipt.event == killer.id}
@@ -124,5 +128,15 @@ FAULTS = [
     Fault("handover-severed", _severed_mid_call, "handover", replicas=2),
     Fault("handover-killed", _killed_mid_call, "handover", replicas=2),
     Fault("handover-frozen", _frozen_mid_call, "handover", replicas=2, recovers_within=35.0),
-    Fault("killer-message", _poisoned, "handover", beforehand=1.0),
+    Fault(
+        "killer-message",
+        _poisoned,
+        "handover",
+        beforehand=1.0,
+        settings={
+            "ORDERSYNC_RABBITMQ__PREFETCH": "100",
+            "ORDERSYNC_RABBITMQ__HEARTBEAT": "3",
+            "ORDERSYNC_HUBSPOT__TIMEOUT": "2",
+        },
+    ),
 ]

@@ -149,10 +149,7 @@ class Proxy:
                         continue
                     if self.truncating and direction == "down" and len(passing) > 8:
                         self.truncating = False
-                        writer.write(passing[: len(passing) // 2])
-                        link.withheld.add(direction)
-                        await writer.drain()
-                        link.close()
+                        late.put_nowait((0.0, passing[: len(passing) // 2]))
                         break
                     late.put_nowait((asyncio.get_running_loop().time() + self.delay, passing))
             late.put_nowait(None)
