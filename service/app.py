@@ -6,7 +6,8 @@ import os
 import random
 import secrets
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from service import probes, topology
 from service.clock import stamp
 from service.config import Settings, traces_wanted
 from service.consumer import Consumer
+from service.core.answers import BatchReply, NoReply
+from service.core.calls import BatchCall
 from service.hubspot import HubSpot, orders_path
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Ask = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -157,6 +161,15 @@ class Service:
         if self.publisher.trouble is not None:
             reasons.append(f"cannot publish: {self.publisher.trouble}")
         return reasons
+
+
+@asynccontextmanager
+async def asking(settings: HubSpotSettings) -> AsyncIterator[Ask]:
+    """HubSpot for a command that only asks: one call at a time, outside the service's budget."""
+    async with HubSpot(
+        settings.base_url, settings.api_version, token_of(settings), timeout=settings.timeout
+    ) as hubspot:
+        yield hubspot.send
 
 
 def broker_url(settings: Settings) -> str:

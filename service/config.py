@@ -247,3 +247,11 @@ def _no_folder() -> Iterator[str]:
 def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False):
         yield fault_line(fault, secret=fault["loc"][:2] in _SECRET)
+
+
+def hubspot_settings() -> HubSpot | str:
+    """The HubSpot section for a command that can do without; why not, where it is not complete."""
+    try:
+        return Settings.load().hubspot
+    except ConfigurationError as error:
+        return "; ".join(error.lines)

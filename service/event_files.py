@@ -10,7 +10,7 @@ import csv
 import io
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -30,6 +30,7 @@ from service.core.events import (
 
 COLUMNS: Final = ("type", "id", "source", "subject", "time")
 _OPTIONAL: Final = ("id_property", "sequence", "traceparent", "tracestate")
+_EXPORTED: Final = b'{"properties":{"content_type":'  # how `dlq export` starts a line
 _PROPERTY: Final = "properties."  # before a property that is called like one of the columns
 _SHORT_TYPES: Final[Mapping[str, str]] = {
     str(operation): type_ for type_, operation in OPERATIONS.items()
@@ -95,10 +96,14 @@ def read(filed: Filed, id_property: str | None) -> Contribution | Malformed:
 
 
 def from_ndjson(stream: BinaryIO) -> Iterator[Filed]:
-    """A structured event a line; empty lines are passed over."""
+    """A structured event a line, or a line of `dlq export`; empty lines are passed over."""
     for number, line in enumerate(stream, start=1):
         if body := line.strip():
-            yield Filed(f"line {number}", number, body)
+            where = f"line {number}"
+            if body.startswith(_EXPORTED):
+                yield replace(from_json(where, body), line=number)
+            else:
+                yield Filed(where, number, body)
 
 
 def from_csv(stream: BinaryIO) -> Iterator[Filed]:

@@ -1,4 +1,4 @@
-"""The generated pages: settings table, `.env.example`, JSON Schemas. `python -m service.reference`.
+"""The generated pages: settings table, runbook, `.env.example`, JSON Schemas. `python -m service.reference`.
 
 Run it at the root of the source tree (`make schemas` does); a test fails where a page has drifted.
 """
@@ -11,6 +11,7 @@ import orjson
 
 from service import schemas
 from service.config import ALL, SECTIONS, Setting
+from service.core import runbook
 
 BEGIN: Final = "<!-- generated: settings -->"
 END: Final = "<!-- end of generated -->"
@@ -20,6 +21,7 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Every generated file with the text it should have."""
     configuration = root / "docs" / "configuration.md"
     yield configuration, _filled(configuration.read_text(), settings_table())
+    yield root / "docs" / "runbook.md", runbook.page()
     yield root / ".env.example", env_example()
     for name, document in schemas.documents().items():
         yield root / "schemas" / name, schemas.text(document)

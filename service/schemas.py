@@ -154,6 +154,12 @@ class DeadLetterHeaders(_Model):
         description="same cause, same value",
     )
     replays: int = Field(alias="ordersync-replays", ge=0)
+    first_failed_at: Timestamp | None = Field(
+        None, alias="ordersync-first-failed-at", description="before any replay"
+    )
+    history: str | None = Field(
+        None, alias="ordersync-history", description="a line for each replay, the newest last"
+    )
     message_id: str | None = Field(
         None, alias="ordersync-message-id", description="the message_id that the event came with"
     )

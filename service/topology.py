@@ -33,7 +33,7 @@ from service.sections import RabbitMQ
 # can cost.
 _INPUT_LIMIT: Final = 50
 # Looking through dead letters returns them too: no number of looks may drop one.
-_KEPT_LIMIT: Final = 1_000_000
+KEPT_LIMIT: Final = 1_000_000
 _TIMEOUT: Final = 10.0  # seconds, to connect and for each declaration
 _DIFFERENCE: Final = re.compile(
     r"inequivalent arg '(?P<name>[^']+)' .*received (?:the value )?'?(?P<wanted>[^']+)'?.* "
@@ -143,7 +143,7 @@ class Topology:
         The first input queue is bound to the input exchange and takes everything. Further ones are
         declared and left unbound: what they take is for whoever added them to decide.
         """
-        kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": _KEPT_LIMIT}
+        kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}
         taken: Mapping[str, Argument] = {
             "x-queue-type": "quorum",
             "x-single-active-consumer": True,

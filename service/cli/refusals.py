@@ -14,6 +14,8 @@ from aiormq.exceptions import (
 )
 
 from service.cli.exits import Exit
+from service.dead_letters.looker import DeadLettersError
+from service.dead_letters.sender import NotSentError
 from service.event_files import FileError
 from service.misconfiguration import ConfigurationError
 from service.probes import ProbesError
@@ -56,7 +58,11 @@ def _explain(error: BaseException) -> Refusal | None:
 # The first that fits: a NotPermittedError is a TopologyError, too.
 _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str], ...]] = (
     ((NotPermittedError,), Exit.NOT_AUTHORISED, ""),
-    ((TopologyError, NotPublishedError, FileError, ProbesError), Exit.FAILED, ""),
+    (
+        (TopologyError, NotPublishedError, FileError, ProbesError, DeadLettersError, NotSentError),
+        Exit.FAILED,
+        "",
+    ),
     (
         (AuthenticationError, ProbableAuthenticationError),
         Exit.NOT_AUTHORISED,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import publish, schema, service, topology, twin
+from service.cli import dlq, publish, schema, service, topology, twin
 from service.version import installed
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("check-config")(service.check_config)
 app.command()(publish.publish)
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")
+app.add_typer(dlq.app, name="dlq")
 app.command("hubspot-twin", context_settings=twin.PASSED_ON, add_help_option=False)(
     twin.hubspot_twin
 )

@@ -15,11 +15,12 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
-from service.core.events import Contribution, Malformed
+from service.core.events import Contribution, Delivery, Malformed
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 
 HEADERS_MAX: Final = 8192  # bytes, all header names and values together
+HISTORY_MAX: Final = 1024  # bytes of what happened in earlier replays
 _MESSAGE_MAX: Final = 2048
 _TEXT_MAX: Final = 256
 _UNWANTED: Final = frozenset({"cc", "bcc"})
@@ -93,7 +94,15 @@ def _headers(
     yield from _identity(failed)
     yield "ordersync-fingerprint", fingerprint(reason)
     yield "ordersync-replays", delivery.replays
+    yield "ordersync-first-failed-at", _carried(delivery, "ordersync-first-failed-at") or iso(stamp)
+    yield "ordersync-history", _carried(delivery, "ordersync-history", HISTORY_MAX)
     yield "ordersync-message-id", _short(delivery.properties.message_id)
+
+
+def _carried(delivery: Delivery, name: str, limit: int = _TEXT_MAX) -> str | None:
+    """What an earlier dead letter of the event said, kept through its replays."""
+    value = delivery.headers.get(name)
+    return _short(value, limit) if isinstance(value, str) else None
 
 
 def _identity(failed: Contribution | Malformed) -> Iterator[tuple[str, str | None]]:

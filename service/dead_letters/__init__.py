@@ -1,0 +1,6 @@
+"""Working with dead letters: look, replay, export, park. One looker at a time, and no look costs a letter.
+
+`looker` holds what it reads unacknowledged and gives it back in its place; `sender` publishes with
+confirm and mandatory before anything is taken off the queue; `receipts` hears what became of replays;
+`replaying` and `moving` are the two stories. What they decide, they ask of the core.
+"""

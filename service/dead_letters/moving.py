@@ -1,0 +1,119 @@
+"""Out of the way: export to a file, park in a queue. Nothing leaves the dead letters before it is elsewhere."""
+
+import os
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from service.core.events import Delivery
+from service.core.replays import Replay, producers
+from service.core.sieve import Sieve
+from service.dead_letters.looker import Found, Looker
+from service.dead_letters.sender import WINDOW, Sender
+
+PARKED: Final = ".parked"  # after the queue's name
+
+
+async def export(
+    looker: Looker, sieve: Sieve, to: BinaryIO, *, limit: int | None = None, remove: bool = False
+) -> int:
+    """A line a letter, as `ordersync publish` reads it back; the number of lines.
+
+    With `remove` a letter is taken off after its line is on the disk.
+    """
+    written = 0
+    async for found in looker.read():
+        if not sieve.takes(found.letter, found.delivery.body):
+            continue
+        to.write(line(found))
+        written += 1
+        if remove:
+            to.flush()
+            os.fsync(to.fileno())
+            await looker.take(found)
+        if written == limit:
+            break
+    return written
+
+
+async def park(
+    looker: Looker,
+    sender: Sender,
+    sieve: Sieve,
+    *,
+    limit: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Move letters as they are to `<queue>.parked`; how many.
+
+    Raises:
+        NotSentError: the broker took one not; it is where it was.
+    """
+    await sender.keep_queue(looker.queue + PARKED)
+    moved, window = 0, list[Found]()
+    async for found in looker.read():
+        if not sieve.takes(found.letter, found.delivery.body):
+            continue
+        window.append(found)
+        moved += 1
+        if len(window) == WINDOW or moved == limit:
+            await _move(looker, sender, window)
+            progress(len(window))
+            window = []
+        if moved == limit:
+            break
+    await _move(looker, sender, window)
+    return moved
+
+
+async def _move(looker: Looker, sender: Sender, window: list[Found]) -> None:
+    queue = looker.queue + PARKED
+    await sender.send(
+        [Replay("", queue, f.delivery.body, _kept(f), f.delivery.properties) for f in window]
+    )
+    for found in window:
+        await looker.take(found)
+
+
+def line(found: Found) -> bytes:
+    """One line of NDJSON: the message as RabbitMQ's management API takes it, and what is known of it."""
+    payload, encoding = _payload(found.delivery)
+    document: dict[str, Any] = {
+        "properties": {
+            "content_type": found.delivery.properties.content_type,
+            "headers": _kept(found),
+        },
+        "payload": payload,
+        "payload_encoding": encoding,
+        "dead_letter": found.letter.row(),
+    }
+    return orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _payload(delivery: Delivery) -> tuple[str, str]:
+    try:
+        return delivery.body.decode(), "string"
+    except UnicodeDecodeError:
+        return b64encode(delivery.body).decode(), "base64"
+
+
+def _kept(found: Found) -> dict[str, Any]:
+    """The producer's headers and ours; of a broker's letter, why it is here, so that it is known again."""
+    headers = found.delivery.headers
+    ours = {name: value for name, value in headers.items() if name.startswith("ordersync-")}
+    letter = found.letter
+    told = {
+        "ordersync-status": letter.status,
+        "ordersync-reason": letter.reason,
+        "ordersync-message": letter.message,
+        "ordersync-fingerprint": letter.fingerprint,
+        "ordersync-failed-at": letter.failed_at,
+        "ordersync-exchange": letter.exchange,
+        "ordersync-routing-key": letter.routing_key,
+        "ordersync-queue": letter.queue,
+        "ordersync-replays": letter.replays,
+        "ordersync-message-id": letter.message_id,
+    }
+    return producers(headers) | {n: v for n, v in told.items() if v is not None} | ours
