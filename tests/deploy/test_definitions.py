@@ -1,0 +1,232 @@
+"""deploy/rabbitmq on a real RabbitMQ: what is imported is the topology, and its users can do their work alone."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiormq
+import pytest
+from pamqp.commands import Basic
+
+from service.app import serve
+from service.broker import PrivateBroker
+from service.broker.ports import free_ports
+from service.config import Settings
+from service.samples import ID_PROPERTY, samples
+from service.topology import NotPermittedError, Topology, check, declare
+from service.twin import TwinOptions
+from service.twin import serve as serve_twin
+from tests.deploy.manifests import DEPLOY
+
+DEFINITIONS = DEPLOY / "rabbitmq" / "definitions.json"
+HELD = json.loads(DEFINITIONS.read_text())
+PASSWORD = "a-test-s-password"
+
+
+@pytest.fixture(scope="module")
+def node(request: pytest.FixtureRequest) -> Iterator[PrivateBroker]:
+    """With the definitions in it, and a password for every user."""
+    program = request.getfixturevalue("server")
+    with PrivateBroker(program=program) as started:
+        started.ctl("import_definitions", str(DEFINITIONS))
+        for user in HELD["users"]:
+            started.ctl("change_password", user["name"], PASSWORD)
+        yield started
+
+
+def url(node: PrivateBroker, user: str) -> str:
+    return f"amqp://{user}:{PASSWORD}@{node.host}:{node.port}/orders"
+
+
+def test_no_user_comes_with_a_password() -> None:
+    assert {user["password_hash"] for user in HELD["users"]} == {""}
+
+
+def test_they_are_the_topology_that_the_service_declares(topology: Topology) -> None:
+    queues = {queue["name"]: queue for queue in HELD["queues"]}
+    assert {name: queue["arguments"] for name, queue in queues.items()} == {
+        queue.name: dict(queue.arguments) for queue in topology.queues
+    }
+    assert {(e["name"], e["type"], e["durable"]) for e in HELD["exchanges"]} == {
+        (exchange.name, "topic", True) for exchange in topology.exchanges
+    }
+    assert {(b["source"], b["destination"], b["routing_key"]) for b in HELD["bindings"]} == {
+        (binding.exchange, binding.queue, binding.routing_key) for binding in topology.bindings
+    }
+
+
+async def test_the_topology_s_user_finds_nothing_to_change(
+    node: PrivateBroker, topology: Topology
+) -> None:
+    await declare(url(node, "ordersync-topology"), topology)
+
+
+async def test_the_service_runs_as_a_user_that_may_configure_nothing(node: PrivateBroker) -> None:
+    events = list(samples(40))
+    outcomes: list[bytes] = []
+    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        twin = tasks.create_task(
+            serve_twin(TwinOptions(unique=(ID_PROPERTY,)), "127.0.0.1", 0, ready=ready.set_result)
+        )
+        settings = Settings(
+            rabbitmq={"url": url(node, "ordersync"), "declare": False},
+            hubspot={"base_url": await ready, "token": "t", "id_property": ID_PROPERTY},
+            http={"host": "127.0.0.1", "port": 0},
+        )
+        tasks.create_task(serve(settings, stop))
+        await produce(url(node, "orders-producer"), [sample.body for sample in events])
+        await receive(url(node, "outcomes-reader"), outcomes, len(events))
+        stop.set()
+        twin.cancel()
+
+    statuses = {json.loads(body)["data"]["status"] for body in outcomes}
+    assert {"applied", "superseded"} <= statuses
+
+
+async def produce(broker: str, bodies: list[bytes]) -> None:
+    connection = await aiormq.connect(broker)
+    channel = await connection.channel()
+    for body in bodies:
+        properties = Basic.Properties(content_type="application/cloudevents+json", delivery_mode=2)
+        await channel.basic_publish(
+            body, exchange="orders.events", routing_key="order", properties=properties
+        )
+    await connection.close()
+
+
+async def receive(broker: str, outcomes: list[bytes], number: int) -> None:
+    connection = await aiormq.connect(broker)
+    channel = await connection.channel()
+    full = asyncio.Event()
+
+    async def one(message: aiormq.abc.DeliveredMessage) -> None:
+        outcomes.append(message.body)
+        await channel.basic_ack(message.delivery_tag or 0)
+        if len(outcomes) >= number:
+            full.set()
+
+    await channel.basic_consume("orders.results", one)
+    await full.wait()
+    await connection.close()
+
+
+@pytest.mark.parametrize("user", ["ordersync", "ordersync-replay", "orders-producer"])
+async def test_nobody_else_may_declare(node: PrivateBroker, topology: Topology, user: str) -> None:
+    with pytest.raises(NotPermittedError):
+        await declare(url(node, user), topology)
+
+
+@pytest.mark.parametrize(
+    ("user", "queue"),
+    [
+        ("ordersync", "orders.dead-letters"),
+        ("ordersync", "orders.results"),
+        ("ordersync-replay", "orders.events"),
+        ("orders-producer", "orders.events"),
+        ("outcomes-reader", "orders.dead-letters"),
+    ],
+)
+async def test_nobody_reads_what_is_not_theirs(node: PrivateBroker, user: str, queue: str) -> None:
+    connection = await aiormq.connect(url(node, user))
+    channel = await connection.channel()
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await channel.basic_get(queue)
+
+    await connection.close()
+
+
+async def test_the_service_cannot_feed_itself(node: PrivateBroker) -> None:
+    """A stolen password of the service's writes no order events."""
+    connection = await aiormq.connect(url(node, "ordersync"))
+    channel = await connection.channel()
+
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        await channel.basic_publish(b"{}", exchange="orders.events", routing_key="order")
+
+    await connection.close()
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(("openssl", *words), cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A CA of our own, the broker's certificate and the service's."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on the PATH: no certificates to test TLS with")
+    key = ("-newkey", "rsa:2048", "-nodes")
+    openssl(
+        tmp_path,
+        "req",
+        "-x509",
+        *key,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.crt",
+        "-subj",
+        "/CN=ca",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
+    for name, subject in (("tls", "localhost"), ("client", "ordersync")):
+        openssl(
+            tmp_path,
+            "req",
+            *key,
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={subject}",
+        )
+        (tmp_path / "names").write_text(f"subjectAltName=DNS:{subject},IP:127.0.0.1\n")
+        openssl(
+            tmp_path,
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-extfile",
+            "names",
+            "-out",
+            f"{name}.crt",
+        )
+    return tmp_path
+
+
+async def test_over_tls_by_client_certificate_as_the_example_says(
+    request: pytest.FixtureRequest, certificates: Path, topology: Topology
+) -> None:
+    example = (DEPLOY / "rabbitmq" / "rabbitmq-tls.conf").read_text()
+    lines = [line for line in example.splitlines() if line and not line.startswith("#")]
+    settings = dict(tuple(word.strip() for word in line.split("=", 1)) for line in lines)
+    settings = {
+        name: value.replace("/etc/rabbitmq/tls", str(certificates)).replace(
+            "/etc/rabbitmq/definitions.json", str(DEFINITIONS)
+        )
+        for name, value in settings.items()
+        if name not in {"listeners.tcp", "listeners.ssl.default"}  # the test's node has its own
+    }
+    (port,) = free_ports(1)
+    settings["listeners.ssl.1"] = f"127.0.0.1:{port}"
+    settings["auth_mechanisms.2"] = "PLAIN"  # by which the node is asked whether it is up
+    plugins = ["rabbitmq_auth_mechanism_ssl"]
+    program = request.getfixturevalue("server")
+    with PrivateBroker(program=program, plugins=plugins, settings=settings):
+        files = f"cafile={certificates}/ca.crt&certfile={certificates}/client.crt&keyfile={certificates}/client.key"
+        await check(f"amqps://localhost:{port}/orders?auth=external&{files}", topology)
+        with pytest.raises(aiormq.exceptions.AMQPConnectionError):
+            await check(f"amqps://localhost:{port}/orders?cafile={certificates}/ca.crt", topology)
