@@ -212,7 +212,8 @@ async def test_over_tls_by_client_certificate_as_the_example_says(
 ) -> None:
     example = (DEPLOY / "rabbitmq" / "rabbitmq-tls.conf").read_text()
     lines = [line for line in example.splitlines() if line and not line.startswith("#")]
-    settings = dict(tuple(word.strip() for word in line.split("=", 1)) for line in lines)
+    pairs = (line.partition("=") for line in lines)
+    settings = {name.strip(): value.strip() for name, _, value in pairs}
     settings = {
         name: value.replace("/etc/rabbitmq/tls", str(certificates)).replace(
             "/etc/rabbitmq/definitions.json", str(DEFINITIONS)

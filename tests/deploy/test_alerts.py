@@ -1,0 +1,162 @@
+"""Alerts and dashboard speak of metrics that exist, in PromQL that parses, and lead to pages that are there."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.core.reasons import Code
+from service.metrics import Metrics
+from tests.deploy.manifests import DEPLOY, ROOT, documents
+
+RULES = DEPLOY / "components" / "prometheus-rules" / "prometheus-rule.yaml"
+DASHBOARD = DEPLOY / "grafana" / "ordersync.json"
+# Of RabbitMQ's own exporter: rabbitmq.com/docs/prometheus, /metrics/detailed.
+BROKERS = {"rabbitmq_detailed_queue_messages_ready", "rabbitmq_detailed_queue_consumers"}
+SUFFIXES = ("_total", "_bucket", "_sum", "_count", "_info")
+
+
+def groups() -> list[dict[str, Any]]:
+    (rule,) = documents(RULES)
+    return rule["spec"]["groups"]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for group in groups() for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        found += [panel, *panel.get("panels", ())]
+    return found
+
+
+def queries() -> list[str]:
+    return [target["expr"] for panel in panels() for target in panel.get("targets", ())]
+
+
+def exposed() -> set[str]:
+    """Every series that /metrics can show."""
+    names: set[str] = set()
+    for metric in Metrics().registry.collect():
+        names |= {metric.name, *(metric.name + suffix for suffix in SUFFIXES)}
+    return names
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        (str(ROOT / "tools" / "promtool"), *arguments), capture_output=True, text=True, check=False
+    )
+    if done.returncode == 69:
+        pytest.skip(done.stderr.strip())
+    return done
+
+
+@pytest.mark.parametrize("expr", [*(alert["expr"] for alert in alerts()), *queries()])
+def test_every_metric_exists(expr: str) -> None:
+    used = set(re.findall(r"\b((?:ordersync|process|rabbitmq)_[a-z_]+)", expr))
+
+    assert used
+    assert used <= exposed() | BROKERS
+
+
+@pytest.mark.parametrize("expr", [*(alert["expr"] for alert in alerts()), *queries()])
+def test_every_label_exists(expr: str) -> None:
+    """Those of our own metrics, in selectors and groupings."""
+    known = {
+        "le", "pod", "queue", "version", "python",
+        "operation", "status", "reason", "trigger", "cause", "endpoint",
+    }  # fmt: skip
+    for group in re.findall(r"by \(([^)]*)\)", expr):
+        assert {label.strip() for label in group.split(",")} <= known
+    for selector in re.findall(r"\{([^}]*)\}", expr):
+        assert set(re.findall(r"(\w+)\s*[=!]~?", selector)) <= known
+
+
+def test_every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() -> None:
+    for alert in alerts():
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+        assert alert["annotations"]["summary"].endswith(".")
+        assert alert["annotations"]["runbook_url"].startswith("docs/")
+
+
+def test_every_runbook_link_leads_to_a_heading() -> None:
+    operate = headings(ROOT / "docs" / "operate.md")
+    for alert in alerts():
+        page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+        if page == "docs/operate.md":
+            assert anchor in operate, f"{alert['alert']}: {anchor}"
+        else:
+            assert (page, anchor) == ("docs/runbook.md", "{{ $labels.reason }}")
+
+
+def test_the_runbook_has_a_heading_for_every_reason() -> None:
+    page = ROOT / "docs" / "runbook.md"
+    if not page.exists():
+        pytest.skip("docs/runbook.md is not written yet")
+
+    assert {str(code) for code in Code} <= headings(page)
+
+
+def headings(page: Path) -> set[str]:
+    """Anchors, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
+    """promtool test rules; the cases are in alerts_test.yaml."""
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups()}))
+    cases = Path(__file__).with_name("alerts_test.yaml")
+    (tmp_path / "cases.yaml").write_text(cases.read_text())
+
+    done = promtool("test", "rules", str(tmp_path / "cases.yaml"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_case() -> None:
+    cases = yaml.safe_load(Path(__file__).with_name("alerts_test.yaml").read_text())["tests"]
+    tried = {each["alertname"] for case in cases for each in case["alert_rule_test"]}
+
+    assert tried == {alert["alert"] for alert in alerts()}
+
+
+def test_every_query_of_the_dashboard_parses(tmp_path: Path) -> None:
+    """Grafana's own variables are replaced by what they stand for."""
+    rules = [
+        {"record": f"panel:query:{number}", "expr": expr.replace("$__rate_interval", "5m")}
+        for number, expr in enumerate(queries())
+    ]
+    path = tmp_path / "queries.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+
+    done = promtool("check", "rules", str(path))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_can_be_imported_anywhere() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+
+    assert dashboard["uid"] == "ordersync"
+    assert dashboard["id"] is None
+    ids = [panel["id"] for panel in panels()]
+    assert len(set(ids)) == len(ids)
+    for panel in panels():
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["description"]
+            assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_the_dashboard_shows_every_metric_of_ours() -> None:
+    ours = {m.name for m in Metrics().registry.collect() if m.name.startswith("ordersync_")}
+    shown = "\n".join(queries())
+
+    assert {name for name in ours if name not in shown} == set()
