@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dlq, publish, schema, service, topology, twin
+from service.cli import dlq, doctor, publish, schema, service, topology, twin
 from service.version import installed
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command()(service.run)
 app.command()(service.demo)
 app.command("check-config")(service.check_config)
+app.command()(doctor.doctor)
 app.command()(publish.publish)
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")

@@ -1,0 +1,80 @@
+"""`doctor`: is everything there that `run` needs?"""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from service.cli.exits import Exit
+from service.cli.printing import Output, OutputOption, say, show
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.doctor import Finding
+
+MARKS: Final = {"ok": "✓", "fault": "✗", "unseen": "-"}
+PLAIN: Final = {"ok": "ok", "fault": "FAULT", "unseen": "-"}
+EXITS: Final = {
+    "unreachable": Exit.UNREACHABLE,
+    "not authorised": Exit.NOT_AUTHORISED,
+    "wrong": Exit.FAILED,
+}
+
+
+def doctor(
+    management: Annotated[
+        str | None,
+        typer.Option(help="URL of RabbitMQ's management API; the usual port of its host without."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Look at RabbitMQ and HubSpot as `run` would use them. Changes nothing.
+
+    A line for everything that was looked at: a tick, or what is wrong and how to mend it. Exits 69 where
+    RabbitMQ or HubSpot cannot be reached, 77 where one of them does not let us in, 1 where something
+    else is wrong.
+    """
+    from service import logs  # noqa: PLC0415
+    from service.config import Settings  # noqa: PLC0415
+
+    settings = Settings.load()
+    logs.for_command(settings.log)
+    findings = asyncio.run(_examined(settings, management, told=output is Output.TABLE))
+    if output is not Output.TABLE:
+        show([_row(finding) for finding in findings], output)
+    troubles = [EXITS[finding.trouble] for finding in findings if finding.trouble]
+    say(f"{len(troubles)} of {len(findings)} need mending" if troubles else "all is well")
+    raise typer.Exit(max(troubles, key=_gravity, default=Exit.DONE))
+
+
+async def _examined(settings: "Settings", management: str | None, *, told: bool) -> "list[Finding]":
+    from service.doctor import examine  # noqa: PLC0415
+
+    findings = []
+    async for finding in examine(settings, management):
+        findings.append(finding)
+        if told:
+            _tell(finding)
+    return findings
+
+
+def _gravity(code: Exit) -> int:
+    """What is not reached says nothing of itself: first things first."""
+    return (Exit.DONE, Exit.FAILED, Exit.NOT_AUTHORISED, Exit.UNREACHABLE).index(code)
+
+
+def _tell(finding: "Finding") -> None:
+    marks = MARKS if (sys.stdout.encoding or "").lower().startswith("utf") else PLAIN
+    typer.echo(f"{marks[finding.mark]} {finding.subject:<10}{finding.found}")
+    if finding.fix is not None:
+        typer.echo(f"  {'':<10}-> {finding.fix}")
+
+
+def _row(finding: "Finding") -> dict[str, str | None]:
+    return {
+        "state": finding.mark,
+        "subject": finding.subject,
+        "found": finding.found,
+        "fix": finding.fix,
+    }

@@ -1,0 +1,176 @@
+"""HubSpot: reachable, the token valid, the scopes there, the identifying property unique, the clocks agreed."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from service.app import token_of
+from service.clock import stamp
+from service.core.answers import BatchReply, NoReply
+from service.core.calls import find
+from service.core.replies import read_keys
+from service.core.verdicts import Halted
+from service.doctor.findings import Finding, Trouble, unseen, well
+from service.hubspot import orders_path
+from service.intermission import PROBE_KEY
+from service.sections import HubSpot
+
+SKEW: Final = 30.0  # seconds by which the clocks may differ
+READ, WRITE, SCHEMA = (
+    "crm.objects.orders.read",
+    "crm.objects.orders.write",
+    "crm.schemas.orders.read",
+)
+LIMIT: Final = "x-hubspot-ratelimit-max"
+
+
+async def examine(client: httpx.AsyncClient, settings: HubSpot) -> AsyncIterator[Finding]:
+    """What is found at HubSpot; nothing after the token where there is none that is accepted."""
+    token = await token_of(settings).current(client)
+    if not isinstance(token, str):
+        yield _no_token(token)
+        return
+    visit = _Visit(client, settings, token)
+    try:
+        async for finding in visit.findings():
+            yield finding
+    except httpx.RequestError as error:
+        said = str(error) or type(error).__name__
+        yield Finding(
+            "hubspot",
+            f"{settings.base_url} cannot be reached: {said}",
+            Trouble.UNREACHABLE,
+            "see that HTTPS to it is let out, and what ORDERSYNC_HUBSPOT__BASE_URL says",
+        )
+
+
+def _no_token(why: BatchReply | NoReply) -> Finding:
+    if isinstance(why, NoReply):
+        fix = "see that HTTPS to HubSpot is let out; then again"
+        return Finding("token", why.message, Trouble.UNREACHABLE, fix)
+    found = str(_document(why.body).get("message", "the refresh token was not accepted"))
+    fix = "renew ORDERSYNC_HUBSPOT__REFRESH_TOKEN, …__CLIENT_ID and …__CLIENT_SECRET: install the app again"
+    return Finding("token", found, Trouble.NOT_AUTHORISED, fix)
+
+
+class _Visit:
+    """With a token in hand."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: HubSpot, token: str) -> None:
+        self._client, self._settings = client, settings
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._orders = orders_path(settings.api_version)
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        answer = await self._get(self._orders, limit="1")
+        yield well("hubspot", f"{self._settings.base_url} answers")
+        yield _clock(answer)
+        if answer.status_code == 401:
+            found = f"HubSpot does not accept it ({_message(answer)})"
+            fix = (
+                "copy the private app's access token anew into ORDERSYNC_HUBSPOT__TOKEN or its file"
+            )
+            yield Finding("token", found, Trouble.NOT_AUTHORISED, fix)
+            return
+        yield well("token", "accepted")
+        yield _scope(READ, answer)
+        yield _scope(WRITE, await self._nothing_written())
+        yield await self._identifying()
+        yield self._limit(answer)
+
+    async def _get(self, path: str, **query: str) -> httpx.Response:
+        return await self._client.get(path, params=query, headers=self._headers)
+
+    async def _post(self, endpoint: str, body: bytes) -> httpx.Response:
+        headers = self._headers | {"content-type": "application/json"}
+        return await self._client.post(
+            f"{self._orders}/batch/{endpoint}", content=body, headers=headers
+        )
+
+    async def _nothing_written(self) -> httpx.Response:
+        """An update of no orders: refused for its scopes, or for being empty."""
+        return await self._post("update", b'{"inputs":[]}')
+
+    async def _identifying(self) -> Finding:
+        name, version = self._settings.id_property, self._settings.api_version
+        root = "/crm/v3/properties" if version == "v3" else f"/crm/properties/{version}"
+        answer = await self._get(f"{root}/orders/{name}")
+        if answer.status_code == 404:
+            found = f"orders have no property {name}"
+            fix = (
+                "create it in HubSpot with `hasUniqueValue`, or set ORDERSYNC_HUBSPOT__ID_PROPERTY"
+            )
+            return Finding("property", found, Trouble.WRONG, fix)
+        if answer.status_code == 200:
+            return _unique(name, _document(answer.content))
+        return await self._tried(name, answer)
+
+    async def _tried(self, name: str, refused: httpx.Response) -> Finding:
+        """Its definition may not be read: try it, as the service's own probe does."""
+        call = find([PROBE_KEY], name)
+        answer = await self._post(call.endpoint, call.body)
+        reply = BatchReply(answer.status_code, dict(answer.headers), answer.content)
+        match read_keys(call, reply, name)[0]:
+            case Halted(reason):
+                return Finding("property", reason.message, Trouble.WRONG, "see docs/hubspot.md")
+            case _:
+                found = f"{name} identifies orders; its definition answers {refused.status_code}"
+                return unseen("property", found, f"grant the scope {SCHEMA} to see its definition")
+
+    def _limit(self, answer: httpx.Response) -> Finding:
+        told = answer.headers.get(LIMIT)
+        ours = f"{self._settings.calls} calls in {self._settings.window:g} s are configured"
+        if told is None:
+            return well("limit", f"{ours}; HubSpot does not say its own")
+        if told.isdigit() and int(told) < self._settings.calls:
+            found = f"{ours}, HubSpot allows {told}; the service keeps to that"
+            return unseen("limit", found, f"set ORDERSYNC_HUBSPOT__CALLS to {told} or less")
+        return well("limit", f"{ours}, HubSpot allows {told}")
+
+
+def _unique(name: str, definition: Mapping[str, Any]) -> Finding:
+    if definition.get("archived"):
+        fix = "restore it in HubSpot"
+        return Finding("property", f"{name} is archived", Trouble.WRONG, fix)
+    if definition.get("hasUniqueValue") is True:
+        return well("property", f"{name} exists and is unique")
+    found = f"{name} exists, but its values need not be unique"
+    fix = "uniqueness can be set at creation only: create another property with `hasUniqueValue`"
+    return Finding("property", found, Trouble.WRONG, fix)
+
+
+def _scope(scope: str, answer: httpx.Response) -> Finding:
+    if answer.status_code != 403:
+        return well("scope", scope)
+    fix = "grant it in the private app's settings (Scopes); an OAuth app has to be installed again"
+    return Finding("scope", f"{scope} is missing", Trouble.NOT_AUTHORISED, fix)
+
+
+def _clock(answer: httpx.Response) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return unseen("clock", "the answer has no date", "nothing: some proxy takes it out")
+    apart = (stamp() - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
+    if abs(apart) > SKEW:
+        found = f"this machine's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} HubSpot's"
+        return Finding(
+            "clock", found, Trouble.WRONG, "set it by NTP: ages and token lifetimes depend on it"
+        )
+    return well("clock", f"within {SKEW:g} s of HubSpot's")
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        held = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _message(answer: httpx.Response) -> str:
+    return str(_document(answer.content).get("message") or answer.status_code)[:200]

@@ -1,0 +1,190 @@
+"""RabbitMQ: reachable, new enough, holding the topology, and no policy that lets it drop what it should keep."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import aiormq
+import httpx
+import orjson
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+)
+from yarl import URL
+
+from service.doctor.findings import Finding, Trouble, unseen, well
+from service.sections import RabbitMQ
+from service.topology import (
+    Exchange,
+    NotPermittedError,
+    Queue,
+    Topology,
+    TopologyError,
+    declare,
+    survey,
+)
+
+OLDEST: Final = (3, 10)  # dead-lettering at least once needs it
+TIMEOUT: Final = 10.0  # seconds
+# Keys of a policy that make the broker drop messages, or count looks at dead letters against them.
+HARMFUL: Final = frozenset(
+    {"delivery-limit", "message-ttl", "expires", "max-length", "max-length-bytes", "overflow"}
+)
+REACH: Final = (
+    "see that it runs, that the host and port are right, and that nothing between drops connections"
+)
+APPLY: Final = "run `ordersync topology apply` with a user that may configure"
+
+
+async def examine(settings: RabbitMQ, management: str | None) -> AsyncIterator[Finding]:
+    """What is found on the broker; nothing but the first line where it cannot be reached."""
+    url = settings.url.get_secret_value()
+    wanted = Topology.of(settings)
+    reached = await _reached(url)
+    yield reached
+    if reached.trouble is not None and reached.trouble is not Trouble.WRONG:
+        return
+    there = await survey(url, wanted)
+    yield _complete(there)
+    yield await _as_wanted(url, wanted, there)
+    async with httpx.AsyncClient(timeout=TIMEOUT) as client:
+        async for finding in _seen_by_management(_Management(client, url, management), wanted):
+            yield finding
+
+
+async def _reached(url: str) -> Finding:
+    where = URL(url)
+    place = f"{where.host}:{where.port}"
+    try:
+        connection = await aiormq.connect(where.update_query(name="ordersync doctor"))
+    except (AuthenticationError, ProbableAuthenticationError) as error:
+        found = f"{place} does not let the user {where.user} in ({error})"
+        fix = "set user and password in ORDERSYNC_RABBITMQ__URL, percent-encoded"
+        return Finding("broker", found, Trouble.NOT_AUTHORISED, fix)
+    except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
+        found = f"{place} let the user {where.user} in, but not to the virtual host {where.path!r}"
+        fix = "create it and give the user permissions on it: deploy/rabbitmq/definitions.json"
+        return Finding("broker", found, Trouble.NOT_AUTHORISED, fix)
+    except (AMQPError, OSError, TimeoutError) as error:
+        said = str(error) or type(error).__name__
+        found = f"{place} cannot be reached: {said}"
+        return Finding("broker", found, Trouble.UNREACHABLE, REACH)
+    told = connection.server_properties.get("version", "?")
+    await connection.close()
+    version = told.decode() if isinstance(told, bytes) else str(told)
+    return _recent(version, f"RabbitMQ {version} at {place}, as {where.user}")
+
+
+def _recent(version: str, found: str) -> Finding:
+    numbers = tuple(int(word) for word in version.split(".")[:2] if word.isdigit())
+    if len(numbers) == 2 and numbers < OLDEST:
+        fix = "RabbitMQ 3.10 or newer is needed"
+        return Finding("broker", found, Trouble.WRONG, fix)
+    return well("broker", found)
+
+
+def _complete(there: Mapping[Exchange | Queue, bool]) -> Finding:
+    missing = [f"{part.kind} {part.name}" for part, found in there.items() if not found]
+    if missing:
+        return Finding("topology", f"missing: {', '.join(missing)}", Trouble.WRONG, APPLY)
+    return well("topology", f"{len(there)} exchanges and queues are there")
+
+
+async def _as_wanted(url: str, wanted: Topology, there: Mapping[Exchange | Queue, bool]) -> Finding:
+    """Declares again what is there already: that changes nothing, and the broker says what differs."""
+    held = replace(
+        wanted,
+        exchanges=tuple(part for part in wanted.exchanges if there[part]),
+        queues=tuple(part for part in wanted.queues if there[part]),
+        bindings=(),
+    )
+    try:
+        await declare(url, held)
+    except NotPermittedError:
+        found = (
+            "the user may not configure, so that the broker does not say whether arguments differ"
+        )
+        return unseen("arguments", found, "run the doctor as the user that applies the topology")
+    except TopologyError as error:
+        found, _, fix = str(error).partition("; ")
+        return Finding("arguments", found, Trouble.WRONG, fix or APPLY)
+    return well("arguments", "types and arguments are as ordersync needs them")
+
+
+class _Management:
+    """RabbitMQ's management API, with the credentials of the AMQP URL. None: it cannot be seen."""
+
+    def __init__(self, client: httpx.AsyncClient, amqp: str, named: str | None) -> None:
+        where = URL(amqp)
+        secure = where.scheme == "amqps"
+        usual = f"https://{where.host}:15671" if secure else f"http://{where.host}:15672"
+        self.root = (named or usual).rstrip("/")
+        self._client = client
+        self._who = httpx.BasicAuth(where.user or "guest", where.password or "guest")
+        self.vhost = quote(unquote(where.raw_path[1:]) or "/", safe="")
+
+    async def get(self, path: str) -> Any:
+        """The document at a path; None where the API is not there, or does not let us in."""
+        try:
+            answer = await self._client.get(f"{self.root}/api/{path}", auth=self._who)
+        except httpx.RequestError:
+            return None
+        try:
+            return orjson.loads(answer.content) if answer.status_code == 200 else None
+        except orjson.JSONDecodeError:
+            return None
+
+
+async def _seen_by_management(api: _Management, wanted: Topology) -> AsyncIterator[Finding]:
+    queues = {
+        q.name: await api.get(f"queues/{api.vhost}/{quote(q.name, safe='')}") for q in wanted.queues
+    }
+    if not any(isinstance(queue, dict) for queue in queues.values()):
+        found = f"the management API at {api.root} does not answer this user"
+        fix = "give the user the tag `monitoring`, or say where the API is: --management URL"
+        yield unseen("policies", found, fix)
+        return
+    yield _unharmed({name: queue for name, queue in queues.items() if isinstance(queue, dict)})
+    yield await _bound(api, wanted)
+    for queue in wanted.queues[2:]:
+        held = queues[queue.name]
+        if isinstance(held, dict):
+            yield well(
+                "queue",
+                f"{queue.name}: {held.get('messages_ready', 0)} ready, "
+                f"{held.get('messages_unacknowledged', 0)} held, {held.get('consumers', 0)} consumers",
+            )
+
+
+def _unharmed(queues: Mapping[str, Mapping[str, Any]]) -> Finding:
+    harm = list(_harmful(queues))
+    if harm:
+        fix = "take these keys out of the policy, or let it not match these queues: it can drop messages"
+        return Finding("policies", "; ".join(harm), Trouble.WRONG, fix)
+    return well("policies", "none lets the broker drop what it should keep")
+
+
+def _harmful(queues: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, queue in queues.items():
+        effective = queue.get("effective_policy_definition") or {}
+        keys = sorted(HARMFUL.intersection(effective))
+        if keys:
+            policy = queue.get("policy") or queue.get("operator_policy")
+            yield f"{', '.join(keys)} on {name} by policy {policy}"
+
+
+async def _bound(api: _Management, wanted: Topology) -> Finding:
+    missing = []
+    for binding in wanted.bindings:
+        path = f"bindings/{api.vhost}/e/{quote(binding.exchange, safe='')}/q/{quote(binding.queue, safe='')}"
+        held = await api.get(path)
+        keys = {each.get("routing_key") for each in held} if isinstance(held, list) else set()
+        if binding.routing_key not in keys:
+            missing.append(f"{binding.name} ({binding.routing_key})")
+    if missing:
+        return Finding("bindings", f"missing: {', '.join(missing)}", Trouble.WRONG, APPLY)
+    return well("bindings", f"{len(wanted.bindings)} are in place")

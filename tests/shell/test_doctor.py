@@ -1,0 +1,192 @@
+"""The doctor finds what is wrong, says how to mend it, and changes nothing; on a real broker and a twin's socket."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import aiormq
+import pytest
+from typer.testing import CliRunner
+
+from service.broker import PrivateBroker
+from service.cli.tree import app
+from service.config import BrokerSettings, Settings
+from service.doctor import Finding, Trouble, examine
+from service.topology import Topology, declare
+from service.twin.options import TwinOptions
+from service.twin.pytest_plugin import RunningTwin, running_twin
+
+TOKEN = "a-token-of-the-tests"
+SCOPES = ("crm.objects.orders.read", "crm.objects.orders.write")
+
+
+@pytest.fixture
+def twin() -> Iterator[RunningTwin]:
+    with running_twin(TwinOptions(tokens=(TOKEN,), scopes=SCOPES)) as started:
+        yield started
+
+
+def settings(amqp: str, hubspot: str, **changes: Any) -> Settings:
+    given = {"base_url": hubspot, "token": TOKEN, "id_property": "shop_order_id"} | changes
+    return Settings(rabbitmq={"url": amqp}, hubspot=given)
+
+
+def looked(given: Settings, management: str | None = None) -> dict[str, Finding]:
+    """By subject; of a subject with several findings the troubled one."""
+
+    async def all_of_them() -> list[Finding]:
+        return [finding async for finding in examine(given, management)]
+
+    found: dict[str, Finding] = {}
+    for finding in asyncio.run(all_of_them()):
+        if finding.subject not in found or finding.trouble:
+            found[finding.subject] = finding
+    return found
+
+
+def applied(url: str) -> Topology:
+    wanted = Topology.of(BrokerSettings(rabbitmq={"url": url}).rabbitmq)
+    asyncio.run(declare(url, wanted))
+    return wanted
+
+
+@pytest.mark.parametrize("version", ["v3", "2026-03"])
+def test_all_is_well(amqp_url: str, twin: RunningTwin, version: str) -> None:
+    applied(amqp_url)
+
+    found = looked(settings(amqp_url, twin.url, api_version=version))
+
+    assert {name for name, finding in found.items() if finding.trouble} == set()
+    assert "RabbitMQ" in found["broker"].found
+    assert found["property"].mark == found["arguments"].mark == found["clock"].mark == "ok"
+
+
+def test_it_writes_nothing(amqp_url: str, twin: RunningTwin) -> None:
+
+    found = looked(settings(amqp_url, twin.url))
+
+    assert found["topology"].trouble is Trouble.WRONG  # a fresh vhost: and it stays one
+    assert looked(settings(amqp_url, twin.url))["topology"] == found["topology"]
+    assert "topology apply" in str(found["topology"].fix)
+
+
+def test_a_queue_with_other_arguments(amqp_url: str, twin: RunningTwin) -> None:
+    async def another() -> None:
+        connection = await aiormq.connect(amqp_url)
+        channel = await connection.channel()
+        await channel.queue_declare("orders.results", durable=True)
+        await connection.close()
+
+    asyncio.run(another())
+
+    found = looked(settings(amqp_url, twin.url))["arguments"]
+
+    assert found.trouble is Trouble.WRONG
+    assert "orders.results" in found.found
+
+
+def test_a_broker_that_is_not_there(twin: RunningTwin) -> None:
+    found = looked(settings("amqp://guest:guest@127.0.0.1:9/", twin.url))
+
+    assert found["broker"].trouble is Trouble.UNREACHABLE
+    assert "topology" not in found
+    assert found["token"].mark == "ok"  # HubSpot is looked at all the same
+
+
+def test_a_user_that_is_not_let_in(amqp_url: str, twin: RunningTwin) -> None:
+    wrong = amqp_url.replace("guest:guest", "guest:wrong")
+
+    assert looked(settings(wrong, twin.url))["broker"].trouble is Trouble.NOT_AUTHORISED
+
+
+def test_a_vhost_that_is_not_there(amqp_url: str, twin: RunningTwin) -> None:
+    found = looked(settings(amqp_url + "-not", twin.url))["broker"]
+
+    assert found.trouble is Trouble.NOT_AUTHORISED
+    assert "virtual host" in found.found
+
+
+def test_a_token_that_is_refused_and_not_shown(amqp_url: str, twin: RunningTwin) -> None:
+    found = looked(settings(amqp_url, twin.url, token="not-the-token"))
+
+    assert found["token"].trouble is Trouble.NOT_AUTHORISED
+    assert "scope" not in found
+    assert "not-the-token" not in "".join(f"{f.found}{f.fix}" for f in found.values())
+
+
+def test_a_missing_scope(amqp_url: str) -> None:
+    with running_twin(TwinOptions(scopes=SCOPES[:1])) as twin:
+        found = looked(settings(amqp_url, twin.url))["scope"]
+
+    assert found.trouble is Trouble.NOT_AUTHORISED
+    assert "crm.objects.orders.write" in found.found
+
+
+@pytest.mark.parametrize("version", ["v3", "2026-03"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("no_such_property", "have no property"), ("hs_order_name", "need not be unique")],
+)
+def test_a_property_that_identifies_nothing(
+    amqp_url: str, twin: RunningTwin, name: str, says: str, version: str
+) -> None:
+    found = looked(settings(amqp_url, twin.url, id_property=name, api_version=version))["property"]
+
+    assert found.trouble is Trouble.WRONG
+    assert says in found.found
+    assert "hasUniqueValue" in str(found.fix)
+
+
+def test_a_hubspot_that_is_not_there(amqp_url: str) -> None:
+    found = looked(settings(amqp_url, "http://127.0.0.1:9"))
+
+    assert found["hubspot"].trouble is Trouble.UNREACHABLE
+
+
+def test_oauth_credentials_that_are_refused(amqp_url: str, twin: RunningTwin) -> None:
+    wrong = {"token": None, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+
+    assert looked(settings(amqp_url, twin.url, **wrong))["token"].trouble is Trouble.NOT_AUTHORISED
+
+
+def test_policies_bindings_and_queues_where_the_management_api_shows_them(
+    request: pytest.FixtureRequest, twin: RunningTwin
+) -> None:
+    program = request.getfixturevalue("server")
+    with PrivateBroker(program=program, plugins=["rabbitmq_management"]) as node:
+        applied(node.url)
+        management = f"http://127.0.0.1:{node.management_port}"
+        well = looked(settings(node.url, twin.url), management)
+        node.ctl("set_policy", "short", "^orders\\.results$", '{"message-ttl":60000}')
+        deadline = monotonic() + 20  # the API tells what the queues said of themselves a while ago
+        harmed = well
+        while harmed["policies"].trouble is None and monotonic() < deadline:
+            harmed = looked(settings(node.url, twin.url), management)
+
+    assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
+    assert harmed["policies"].trouble is Trouble.WRONG
+    assert "message-ttl on orders.results by policy short" in harmed["policies"].found
+
+
+@pytest.mark.parametrize(
+    ("token", "code"), [(TOKEN, 1), ("wrong", 77)], ids=["topology missing", "and token refused"]
+)
+def test_the_command_tells_all_and_exits_by_the_worst(
+    amqp_url: str, twin: RunningTwin, monkeypatch: pytest.MonkeyPatch, token: str, code: int
+) -> None:
+    for name, value in {
+        "RABBITMQ__URL": amqp_url,
+        "HUBSPOT__BASE_URL": twin.url,
+        "HUBSPOT__TOKEN": token,
+        "HUBSPOT__ID_PROPERTY": "shop_order_id",
+    }.items():
+        monkeypatch.setenv(f"ORDERSYNC_{name}", value)
+
+    told = CliRunner().invoke(app, ["doctor", "-o", "json"])
+
+    rows = json.loads(told.stdout)
+    assert told.exit_code == code
+    assert {"broker", "topology", "token"} <= {row["subject"] for row in rows}
+    assert all(row["fix"] for row in rows if row["state"] == "fault")
