@@ -48,8 +48,8 @@ def _hundred(faults, poison):
     """A batch of 100 upserts, some of them bad, all at once; returns (calls, rejected keys)."""
     world = Simulation(1, Traffic(events=0), faults, BatchPolicy(size=100))
     for number in range(100):
-        values = {"a": "bad1" if number in poison else "1"}
-        world.backlog.add(contribution(key=f"A-{number}", event_id=f"e{number}", **values), 0.0)
+        value = "bad1" if number in poison else "1"
+        world.backlog.add(contribution(key=f"A-{number}", event_id=f"e{number}", a=value), 0.0)
     for slot in world.backlog.waiting():
         for event in slot.contributions:
             world.unsettled[event.delivery.epoch, event.delivery.tag] = event.delivery

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from cloudevents.core.bindings.rabbitmq import to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
