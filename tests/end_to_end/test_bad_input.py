@@ -1,0 +1,112 @@
+"""Whatever a producer sends: an outcome and a dead letter with a sentence, or it is served. Nothing stops."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.end_to_end.running import running
+from tests.stage import event
+
+GOOD = orjson.loads(event("good", "A-1", hs_order_name="x"))
+
+
+def _changed(**changes: Any) -> bytes:
+    return orjson.dumps(GOOD | changes)
+
+
+def _without(name: str) -> bytes:
+    return orjson.dumps({key: value for key, value in GOOD.items() if key != name})
+
+
+BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
+    "truncated JSON": (orjson.dumps(GOOD)[:80], {}, "invalid_json"),
+    "empty": (b"", {}, "invalid_json"),
+    "not UTF-8": (b'{"id":"\xff\xfe"}', {}, "invalid_json"),
+    "deep nesting": (b"[" * 50_000, {}, "invalid_json"),
+    "wrong types": (
+        _changed(id=5, subject=[], data={"properties": {"a": [1]}}),
+        {},
+        "invalid_event",
+    ),
+    "missing id": (_without("id"), {}, "invalid_event"),
+    "missing time": (_without("time"), {}, "invalid_event"),
+    "wrong specversion": (_changed(specversion="0.3"), {}, "invalid_event"),
+    "naive time": (_changed(time="2026-11-22T10:00:00"), {}, "invalid_event"),
+    "unknown type": (_changed(type="com.example.other"), {}, "invalid_event"),
+    "300 KB": (_changed(data={"properties": {"a": "x" * 300_000}}), {}, "oversized"),
+    "no CloudEvent": (b"hello", {"content_type": "text/plain"}, "not_cloudevent"),
+    "long headers": (b"{", {"headers": {"note": "x" * 100_000}}, "invalid_json"),
+    "hostile headers": (
+        b"{",
+        {
+            "headers": {
+                "x-death": [{"queue": "orders.dead-letters", "reason": "expired", "count": 3}],
+                "CC": ["orders.results"],
+                "BCC": ["orders.results"],
+                "ordersync-status": "applied",
+                "mine": "kept",
+            },
+            "expiration": "600000",
+            "user_id": "guest",
+            "priority": 9,
+            "message_id": "the producer's",
+            "reply_to": "somewhere",
+        },
+        "invalid_json",
+    ),
+}
+
+
+async def test_every_kind_of_bad_message_gets_an_outcome_and_a_dead_letter(amqp_url: str) -> None:
+    async with running(amqp_url) as on:
+        for body, properties, _ in BAD.values():
+            await on.publish(body, **properties)
+        await on.publish(orjson.dumps(GOOD))
+        await on.until(
+            lambda: len(on.outcomes) == len(BAD) + 1 and len(on.dead_letters) == len(BAD)
+        )
+
+    said = [(o["data"]["status"], (o["data"]["reason"] or {}).get("code")) for o in on.outcomes]
+    assert sorted(said, key=str) == sorted(
+        [("applied", None), *(("malformed", code) for _, _, code in BAD.values())], key=str
+    )
+    assert {letter.body for letter in on.dead_letters} == {body for body, _, _ in BAD.values()}
+    for letter in on.dead_letters:
+        headers = letter.header.properties.headers or {}
+        assert headers["ordersync-message"]
+        assert sum(len(k) + len(str(v)) for k, v in headers.items()) <= 8192
+
+
+async def test_headers_that_would_steer_the_broker_stay_behind(amqp_url: str) -> None:
+    body, properties, _ = BAD["hostile headers"]
+    async with running(amqp_url) as on:
+        await on.publish(body, **properties)
+        await on.until(lambda: len(on.dead_letters) == 1 and len(on.outcomes) == 1)
+
+    (letter,) = on.dead_letters
+    copied = letter.header.properties
+    headers = copied.headers or {}
+    assert not {name for name in headers if name.lower().startswith("x-")} & {"x-death"}
+    assert not {"CC", "BCC"} & set(headers)
+    assert (headers["mine"], headers["ordersync-status"]) == ("kept", "malformed")
+    assert (copied.expiration, copied.user_id, copied.priority) == (None, None, None)
+    assert headers["ordersync-message-id"] == "the producer's"
+    assert copied.message_id != "the producer's"
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+async def test_both_content_modes_are_served(amqp_url: str, mode: str) -> None:
+    async with running(amqp_url) as on:
+        if mode == "structured":
+            await on.publish(orjson.dumps(GOOD))
+        else:
+            attributes = {f"ce-{k}": v for k, v in GOOD.items() if k != "data"}
+            body = orjson.dumps(GOOD["data"])
+            await on.publish(body, content_type="application/json", headers=attributes)
+        await on.until(lambda: len(on.outcomes) == 1)
+
+    (outcome,) = on.outcomes
+    assert outcome["data"]["status"] == "applied"
+    assert outcome["data"]["created"] is True
+    assert on.twin.state(by="shop_order_id")["A-1"]["properties"]["hs_order_name"] == "x"
