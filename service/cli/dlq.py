@@ -13,10 +13,10 @@ import typer
 from service.cli import replay, sieving
 from service.cli.exits import Exit
 from service.cli.printing import Output, OutputOption, say, show
-from service.core.sieve import Groups, Sieve, rows
 
 if TYPE_CHECKING:
     from service.config import BrokerSettings
+    from service.core.sieve import Groups, Sieve
     from service.dead_letters.looker import Found, Looker
     from service.sections import HubSpot
 
@@ -57,6 +57,7 @@ def stats(  # noqa: PLR0913  (filters)
 ) -> None:
     """Count dead letters by cause: how many, since when, for example which, and what to do."""
     from service.core import runbook  # noqa: PLC0415
+    from service.core.sieve import Groups, rows  # noqa: PLC0415
 
     wanted = sieving.sieve(
         reason=reason, category=category, order=order, source=source, ids=ids,
@@ -191,6 +192,8 @@ def park(  # noqa: PLR0913  (filters)
         reason=reason, category=category, order=order, source=source, ids=ids,
         fingerprint=fingerprint, since=since, until=until, text=text, replays=replays,
     )  # fmt: skip
+    from service.core.sieve import Groups, Sieve  # noqa: PLC0415
+
     if wanted == Sieve() and limit is None:
         raise typer.BadParameter("say which: give at least one filter, or --limit")
     if dry_run:
@@ -221,20 +224,20 @@ async def _looking(queue: str | None) -> AsyncIterator[tuple["Looker", "BrokerSe
         yield looker, settings
 
 
-async def _matching(looker: "Looker", wanted: Sieve) -> AsyncIterator["Found"]:
+async def _matching(looker: "Looker", wanted: "Sieve") -> AsyncIterator["Found"]:
     async for found in looker.read():
         if wanted.takes(found.letter, found.delivery.body):
             yield found
 
 
-async def _counted(wanted: Sieve, groups: Groups, queue: str | None) -> Groups:
+async def _counted(wanted: "Sieve", groups: "Groups", queue: str | None) -> "Groups":
     async with _looking(queue) as (looker, _):
         async for found in _matching(looker, wanted):
             groups.add(found.letter)
     return groups
 
 
-async def _listed(wanted: Sieve, most: int | None, queue: str | None) -> list[dict[str, Any]]:
+async def _listed(wanted: "Sieve", most: int | None, queue: str | None) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = []
     async with _looking(queue) as (looker, _):
         async for found in _matching(looker, wanted):
@@ -244,7 +247,7 @@ async def _listed(wanted: Sieve, most: int | None, queue: str | None) -> list[di
     return listed
 
 
-async def _printed(wanted: Sieve, most: int | None, queue: str | None) -> None:
+async def _printed(wanted: "Sieve", most: int | None, queue: str | None) -> None:
     printed = 0
     async with _looking(queue) as (looker, _):
         async for found in _matching(looker, wanted):
@@ -255,7 +258,7 @@ async def _printed(wanted: Sieve, most: int | None, queue: str | None) -> None:
 
 
 async def _exported(
-    wanted: Sieve, to: Path | None, queue: str | None, limit: int | None, *, remove: bool
+    wanted: "Sieve", to: Path | None, queue: str | None, limit: int | None, *, remove: bool
 ) -> int:
     import sys  # noqa: PLC0415
 
@@ -268,7 +271,7 @@ async def _exported(
             return await export(looker, wanted, file, limit=limit, remove=remove)
 
 
-async def _parked(wanted: Sieve, queue: str | None, limit: int | None) -> int:
+async def _parked(wanted: "Sieve", queue: str | None, limit: int | None) -> int:
     from service.dead_letters.moving import park  # noqa: PLC0415
     from service.dead_letters.sender import sending  # noqa: PLC0415
 
@@ -282,6 +285,7 @@ async def _parked(wanted: Sieve, queue: str | None, limit: int | None) -> int:
 async def _shown(letter: str, queue: str | None) -> list[dict[str, Any]]:
     from service.config import hubspot_settings  # noqa: PLC0415
     from service.core import runbook  # noqa: PLC0415
+    from service.core.sieve import Sieve  # noqa: PLC0415
 
     documents: list[dict[str, Any]] = []
     account = hubspot_settings()

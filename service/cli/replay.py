@@ -14,10 +14,9 @@ import typer
 from service.cli import sieving
 from service.cli.exits import Exit
 from service.cli.printing import Output, OutputOption, say, show
-from service.core.replays import FAILED, Mend, MendError, Report, checked_path, parse_set
-from service.core.sieve import rows
 
 if TYPE_CHECKING:
+    from service.core.replays import Mend, Report
     from service.dead_letters.replaying import Plan, Wishes
     from service.sections import HubSpot
 
@@ -86,6 +85,8 @@ def replay(  # noqa: PLR0913  (filters)
         max_replays=max_replays, rate=rate, wait=wait, mend=_mend(set_ or [], unset or []),
         force=force, to_queue=to_queue,
     )  # fmt: skip
+    from service.core.replays import FAILED  # noqa: PLC0415
+
     report = asyncio.run(_story(wishes, queue, dry_run=dry_run))
     if report is None:
         return
@@ -99,7 +100,7 @@ def replay(  # noqa: PLR0913  (filters)
         raise typer.Exit(Exit.FAILED)
 
 
-async def _story(wishes: "Wishes", queue: str | None, *, dry_run: bool) -> Report | None:
+async def _story(wishes: "Wishes", queue: str | None, *, dry_run: bool) -> "Report | None":
     from dataclasses import replace  # noqa: PLC0415
 
     from service import app, logs  # noqa: PLC0415
@@ -135,6 +136,8 @@ async def _story(wishes: "Wishes", queue: str | None, *, dry_run: bool) -> Repor
 
 
 def _say_plan(planned: "Plan", wishes: "Wishes", account: "HubSpot | str") -> None:
+    from service.core.sieve import rows  # noqa: PLC0415
+
     for row in rows(planned.groups, lambda _: ""):
         say(f"{row['count']:7} {row['reason']}  {row['message'][:120]}")
     for why, count in planned.left.items():
@@ -153,7 +156,9 @@ def _say_plan(planned: "Plan", wishes: "Wishes", account: "HubSpot | str") -> No
         say(f"mended: {wishes.mend.told}")
 
 
-def _mend(sets: list[str], unsets: list[str]) -> Mend:
+def _mend(sets: list[str], unsets: list[str]) -> "Mend":
+    from service.core.replays import Mend, MendError, checked_path, parse_set  # noqa: PLC0415
+
     try:
         return Mend(dict(map(parse_set, sets)), tuple(map(checked_path, unsets)))
     except MendError as error:

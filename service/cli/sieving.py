@@ -2,12 +2,12 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from service.clock import stamp
-from service.core.sieve import Sieve, moment
+if TYPE_CHECKING:
+    from service.core.sieve import Sieve
 
 _AGO: Final = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -47,12 +47,14 @@ def sieve(  # noqa: PLR0913  (one a filter)
     until: str | None,
     text: str | None,
     replays: int | None,
-) -> Sieve:
+) -> "Sieve":
     """What the options mean.
 
     Raises:
         typer.BadParameter: a time that is none.
     """
+    from service.core.sieve import Sieve  # noqa: PLC0415
+
     return Sieve(
         ids=tuple(ids or ()),
         reasons=tuple(reason or ()),
@@ -68,6 +70,9 @@ def sieve(  # noqa: PLR0913  (one a filter)
 
 
 def _time(given: str | None, option: str) -> datetime | None:
+    from service.clock import stamp  # noqa: PLC0415
+    from service.core.sieve import moment  # noqa: PLC0415
+
     if given is None:
         return None
     if ago := _AGO.fullmatch(given):

@@ -143,6 +143,14 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "category means that ordersync should learn it: report it with the dead letter.",
         "Yes, once answers are HubSpot's again.",
     ),
+    Code.CRASH_SUSPECT: Entry(
+        "The service's process died again and again while it held this message, last of all with nothing "
+        "else in hand.",
+        "ordersync, or the message",
+        "Look at how the service ended at those times (out of memory, a crash in a log): whatever is "
+        "special about this message, its size first, is the way to the cause. Report it with an export.",
+        "One alone (`--limit 1`), with a version that has the cause mended; watch the service.",
+    ),
     Code.THROTTLED: Entry(
         "HubSpot's burst limit was hit: more calls than allowed in ten seconds.",
         "quota",

@@ -78,6 +78,7 @@ def test_the_body_is_the_original_and_the_headers_say_what_went_wrong():
         "ordersync-event-source": "/shops/eu-1",
         "ordersync-order": "A-1",
         "ordersync-replays": 0,
+        "ordersync-first-failed-at": "2026-11-22T10:00:00.000Z",
         "tenant": "eu",
     }
 
