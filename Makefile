@@ -62,8 +62,14 @@ image:  ## build the image (IMAGE=name:tag; ARGS="--build-arg REQUIREMENTS=requi
 	@tools/image $(IMAGE) $(ARGS)
 
 .PHONY: test-image
-test-image: .venv/.dev image  ## run the image, confined, against a RabbitMQ container
+test-image: .venv/.dev  ## build and run the image, confined, against a RabbitMQ container
+	@if docker info >/dev/null 2>&1; then tools/image $(IMAGE) --quiet; fi
 	@IMAGE=$(IMAGE) $(BIN)/pytest tests/image $(ARGS)
+
+.PHONY: test-deploy
+test-deploy: .venv/.dev  ## what kustomize renders, the alerts, the definitions on a real RabbitMQ
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/pytest tests/deploy $(ARGS)
 
 .PHONY: venv
 venv: .venv/.dev  ## the Python environment for development
