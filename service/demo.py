@@ -5,10 +5,13 @@ Nothing in here pretends: the events are published as producers publish them, th
 """
 
 import asyncio
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import aiormq
@@ -31,15 +34,16 @@ from service.twin import TwinOptions, serve
 
 ORDERS: Final = 800
 PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
+LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
 PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
 
 NEXT: Final = """\
 What to try next
-  ordersync demo --keep                      leave broker and twin running, and say how to reach them
-  ordersync schema validate schemas/examples/valid     what a good event looks like
-  ordersync publish --dry-run FILE           check your own events (NDJSON or CSV)
-  ordersync hubspot-twin --help              the local HubSpot alone, with its faults
-  ordersync check-config                     every setting, and where it came from\
+  ordersync demo --keep                   leave broker and twin running
+  ordersync schema validate schemas/examples/valid       what a good event is
+  ordersync publish --dry-run FILE        check your own events (NDJSON, CSV)
+  ordersync hubspot-twin --help           the local HubSpot alone, with faults
+  ordersync check-config                  every setting, and where it came from\
 """
 
 
@@ -68,8 +72,7 @@ def run(*, keep: bool = False) -> int:
     """Show it; returns the exit code: 1 where an event got no outcome in time."""
     console = Console(stderr=True)
     logs.configure(Log(level="error"), sys.stderr)  # the table tells what a log would
-    with lend(say=lambda line: console.print(f"[dim]{line}[/dim]", highlight=False)) as broker:
-        console.print(f"[dim]RabbitMQ: {broker.origin}[/dim]", highlight=False)
+    with lend(say=lambda line: _print(console, Text(line, "dim"))) as broker:
         return asyncio.run(_demo(broker, console, keep=keep))
 
 
@@ -81,7 +84,7 @@ async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
         settings = _settings(broker, await ready)
         await topology.declare(broker.url, topology.Topology.of(settings.rabbitmq))
         all_settled = await _carry(settings, console)
-        console.print(NEXT, highlight=False, soft_wrap=True)
+        _print(console, _next())
         if keep:
             await _keep(broker, await ready, console)
         twin.cancel()
@@ -93,7 +96,7 @@ async def _carry(settings: Settings, console: Console) -> bool:
     url = settings.rabbitmq.url.get_secret_value()
     events = [Filed("sample", 0, s.body, s.content_type) for s in samples(ORDERS)]
     await publish(url, events, Target(settings.rabbitmq.exchange))
-    console.print(f"published {len(events)} events of {ORDERS} orders", highlight=False)
+    _print(console, f"published {len(events)} events of {ORDERS} orders")
     seen = _Seen(len(events), asyncio.get_running_loop().time())
     stop, metrics = asyncio.Event(), Metrics()
     async with asyncio.TaskGroup() as tasks:
@@ -102,7 +105,7 @@ async def _carry(settings: Settings, console: Console) -> bool:
         await _watch(seen, metrics, console)
         stop.set()
         receipts.cancel()
-    console.print(_dead_letters(seen))
+    console.print(Text(), _dead_letters(seen), Text(), sep="\n")
     return seen.settled >= seen.events
 
 
@@ -124,17 +127,19 @@ async def _receipts(url: str, queue: str, seen: _Seen) -> None:
 
 
 async def _watch(seen: _Seen, metrics: Metrics, console: Console) -> None:
+    """A live picture on a terminal; elsewhere a line a second, and the picture once, at the end."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
-    every = 0.1 if console.is_terminal else PLAIN_EVERY
-    with Live(console=console, auto_refresh=False, transient=False) as live:
+    live = Live(console=console, auto_refresh=False)
+    with live if console.is_terminal else nullcontext():
         while seen.settled < seen.events and loop.time() < deadline:
-            await asyncio.sleep(every)
+            await asyncio.sleep(LIVE_EVERY if console.is_terminal else PLAIN_EVERY)
             if console.is_terminal:
                 live.update(_picture(seen, metrics, loop.time()), refresh=True)
             else:
-                console.print(_sentence(seen, loop.time()), highlight=False)
-        live.update(_picture(seen, metrics, loop.time()), refresh=True)
+                _print(console, _sentence(seen, loop.time()))
+    if not console.is_terminal:
+        console.print(_tables(seen, metrics))
 
 
 def _sentence(seen: _Seen, now: float) -> str:
@@ -143,6 +148,10 @@ def _sentence(seen: _Seen, now: float) -> str:
 
 
 def _picture(seen: _Seen, metrics: Metrics, now: float) -> Group:
+    return Group(Text(_sentence(seen, now)), _tables(seen, metrics))
+
+
+def _tables(seen: _Seen, metrics: Metrics) -> Group:
     batches = Table("batches", "left on", "", title_justify="left", box=None, pad_edge=False)
     for labels, value in _samples(metrics, "ordersync_batches"):
         batches.add_row(labels["operation"], labels["trigger"], f"{value:.0f}")
@@ -154,7 +163,7 @@ def _picture(seen: _Seen, metrics: Metrics, now: float) -> Group:
         outcomes.add_row(status, str(count))
     side_by_side = Table.grid(padding=(0, 6))
     side_by_side.add_row(batches, calls, outcomes)
-    return Group(Text(_sentence(seen, now)), Text(), side_by_side, Text())
+    return Group(Text(), side_by_side)
 
 
 def _samples(metrics: Metrics, name: str) -> Iterator[tuple[dict[str, str], float]]:
@@ -168,6 +177,22 @@ def _dead_letters(seen: _Seen) -> Table:
     for code, (count, message) in sorted(seen.reasons.items()):
         table.add_row(code, str(count), Text(message, overflow="ellipsis", no_wrap=True))
     return table
+
+
+def _print(console: Console, line: str | Text) -> None:
+    """A line as it is: the terminal may wrap it, a file need not."""
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def _next() -> str:
+    """What to try; and where `ordersync` is, for whom `make` has just installed it out of the way."""
+    if shutil.which("ordersync"):
+        return NEXT
+    here = Path(sys.prefix)
+    here = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
+    return (
+        f"{NEXT}\n\nordersync is in {here / 'bin'}; in this shell:  . {here / 'bin' / 'activate'}"
+    )
 
 
 def _settings(broker: Broker, twin: str) -> Settings:
@@ -185,12 +210,11 @@ def _settings(broker: Broker, twin: str) -> Settings:
 
 
 async def _keep(broker: Broker, twin: str, console: Console) -> None:
-    console.print(
+    _print(
+        console,
         "\nStill running, until Ctrl-C. In another terminal:\n"
         f"  export ORDERSYNC_RABBITMQ__URL={broker.url}\n"
         f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN=demo "
         f"ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}",
-        highlight=False,
-        soft_wrap=True,
     )
     await asyncio.Future()
