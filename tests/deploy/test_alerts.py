@@ -110,7 +110,7 @@ def headings(page: Path) -> set[str]:
 
 
 def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
-    """What `promtool test rules` says; the cases are in alerts_test.yaml."""
+    """The cases are in alerts_test.yaml."""
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups()}))
     cases = Path(__file__).with_name("alerts_test.yaml")
     (tmp_path / "cases.yaml").write_text(cases.read_text())

@@ -1,0 +1,77 @@
+// Publish order events. go get github.com/rabbitmq/amqp091-go github.com/google/uuid; AMQP_URL in the environment.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+func upserted(order string, properties map[string]any) map[string]any {
+	return map[string]any{
+		"specversion": "1.0",
+		"id":          uuid.NewString(), // with "source" the event's name: the same when you send it again
+		"source":      "/shops/eu-1",
+		"type":        "ordersync.order.upsert.v1",
+		"subject":     order,
+		"time":        time.Now().UTC().Format(time.RFC3339Nano),
+		"data":        map[string]any{"properties": properties},
+	}
+}
+
+func run(ctx context.Context) error {
+	connection, err := amqp.Dial(os.Getenv("AMQP_URL"))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	channel, err := connection.Channel()
+	if err != nil {
+		return err
+	}
+	if err := channel.Confirm(false); err != nil {
+		return err
+	}
+	returned := channel.NotifyReturn(make(chan amqp.Return, 3)) // no queue took it
+	for number := range 3 {
+		event := upserted(fmt.Sprintf("A-%d", number), map[string]any{"hs_order_name": "Tent", "hs_total_price": "129.90"})
+		body, err := json.Marshal(event)
+		if err != nil {
+			return err
+		}
+		const mandatory, immediate = true, false
+		confirm, err := channel.PublishWithDeferredConfirmWithContext(ctx, "orders.events", "order", mandatory, immediate, amqp.Publishing{
+			ContentType:  "application/cloudevents+json",
+			DeliveryMode: amqp.Persistent,
+			MessageId:    event["id"].(string),
+			Timestamp:    time.Now(),
+			Body:         body,
+		})
+		if err != nil {
+			return err
+		}
+		if taken, err := confirm.WaitContext(ctx); err != nil || !taken {
+			return fmt.Errorf("not confirmed: %v", err)
+		}
+		select { // a return comes before its confirm
+		case message := <-returned:
+			return fmt.Errorf("not routed: %s", message.MessageId)
+		default:
+		}
+	}
+	return nil
+}
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
