@@ -32,6 +32,9 @@ WINDOW: Final = (
     200  # messages in one write; aiormq scans all outstanding confirms for every multiple one
 )
 CONFIRM_TIMEOUT: Final = 10.0  # seconds
+# Tries after which a new connection is worth it: 3.10.8 goes on to refuse on a channel that met a full
+# queue, though it has room again (its limit was lifted by a policy; measured: a minute later, still).
+STUBBORN: Final = 4
 BLOCKED: Final = "the broker blocks whoever publishes: it is short of memory or disk"
 BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries
 # A peer that hangs up during the handshake ends aiormq's frame reader: StopAsyncIteration comes through.
@@ -68,6 +71,8 @@ class Publisher:
                 self.trouble = f"{type(error).__name__}: {error}"
                 log.warning("publish_failed", error=self.trouble, pending=len(pending))
             if pending:
+                if tries and tries % STUBBORN == 0:
+                    await self.close()
                 await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
                 tries += 1
 
@@ -173,22 +178,22 @@ class Publisher:
         try:
             await confirm
         except aiormq.exceptions.PublishError:
-            self.trouble = (
+            self._refused(
                 f"nothing is bound to {self._exchanges[message.exchange]} for {message.routing_key}"
-            )
-            log.warning(
-                "publish_unroutable", exchange=message.exchange, routing_key=message.routing_key
             )
             return False
         except aiormq.exceptions.DeliveryError:
-            self.trouble = (
+            self._refused(
                 f"the broker refuses messages for {message.routing_key}: the queue is full"
-            )
-            log.warning(
-                "publish_refused", exchange=message.exchange, routing_key=message.routing_key
             )
             return False
         return True
+
+    def _refused(self, trouble: str) -> None:
+        """Say it when it begins, not for every message of every try."""
+        if trouble != self.trouble:
+            log.warning("publish_refused", error=trouble)
+        self.trouble = trouble
 
     async def _ready(self) -> Channel:
         async with self._opening:
