@@ -51,6 +51,8 @@ class Evidence:
         frozenset()
     )  # events that the fault itself took from the queue, or kills with
 
+    refused: frozenset[str] = frozenset()  # orders that HubSpot was told to refuse
+
     @property
     def tainted(self) -> frozenset[str]:
         """Orders that somebody's hand took events from: what is left of them proves nothing."""
@@ -115,7 +117,8 @@ def _account_for(
     first, *again = mine
     if first.status in DONE and not _evident(event, first.status, written):
         account.false.append(event.id)
-    if first.status not in _deserved(event) and event.id not in seen.doomed:
+    deserved = _deserved(event) | ({"rejected"} if event.key in seen.refused else set())
+    if first.status not in deserved and event.id not in seen.doomed:
         account.wrong.append(f"{event.id} ({first.status})")
     account.repeated += len(again)
     for repeat in again:

@@ -79,6 +79,7 @@ async def run(fault: Fault, node: Node, *, seed: int, events: int) -> Result:
             on.all_breaks(),
             frozenset(on.twice),
             frozenset(on.doomed),
+            frozenset(on.refused),
         )
         account = balance(seen)
         account.broker += complaints + on.complaints

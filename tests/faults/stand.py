@@ -50,6 +50,7 @@ class Stand:
     published: list[Event] = field(default_factory=list)
     twice: set[str] = field(default_factory=set)
     doomed: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)  # orders that HubSpot was told to refuse
     receipts: list[Receipt] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)  # what a fault saw that must not be
     losses: list[float] = field(default_factory=list)  # beside those that the proxies see
