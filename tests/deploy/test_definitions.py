@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from service.samples import ID_PROPERTY, samples
 from service.topology import NotPermittedError, Topology, check, declare
 from service.twin import TwinOptions
 from service.twin import serve as serve_twin
-from tests.deploy.manifests import DEPLOY
+from tests.deploy.manifests import DEPLOY, raw
 
 DEFINITIONS = DEPLOY / "rabbitmq" / "definitions.json"
 HELD = json.loads(DEFINITIONS.read_text())
@@ -85,6 +88,77 @@ async def test_the_service_runs_as_a_user_that_may_configure_nothing(node: Priva
 
     statuses = {json.loads(body)["data"]["status"] for body in outcomes}
     assert {"applied", "superseded"} <= statuses
+
+
+async def test_an_operator_works_on_the_dead_letters_as_a_user_of_its_own(
+    node: PrivateBroker,
+) -> None:
+    async def letter() -> None:
+        connection = await aiormq.connect(url(node, "ordersync"))
+        channel = await connection.channel()
+        properties = Basic.Properties(delivery_mode=2, headers={"ordersync-reason": "invalid_json"})
+        for _ in range(2):
+            await channel.basic_publish(
+                b"{",
+                exchange="orders.dead-letters",
+                routing_key="invalid_json",
+                properties=properties,
+            )
+        await connection.close()
+
+    await letter()
+    broker = url(node, "ordersync-replay")
+
+    assert "invalid_json" in await command(broker, "dlq", "stats")
+    assert await command(
+        broker,
+        "dlq",
+        "replay",
+        "--reason",
+        "invalid_json",
+        "--limit",
+        "1",
+        "--to-queue",
+        "orders.events",
+        "--wait",
+        "0",
+    )
+    await command(broker, "dlq", "park", "--reason", "invalid_json")
+
+
+async def command(broker: str, *words: str) -> str:
+    """What `ordersync` tells on stdout; it must end well."""
+    environment = os.environ | {
+        "ORDERSYNC_RABBITMQ__URL": broker,
+        "ORDERSYNC_HUBSPOT__ID_PROPERTY": ID_PROPERTY,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "service",
+        *words,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode() + err.decode()
+
+
+def test_the_replay_job_says_what_the_command_understands() -> None:
+    (job,) = raw(DEPLOY / "components" / "replay-job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    told = subprocess.run(
+        (sys.executable, "-m", "service", *container["args"], "--help"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {word for word in container["args"] if word.startswith("--")} <= set(
+        re.findall(r"--[\w-]+", told.stdout)
+    )
 
 
 async def produce(broker: str, bodies: list[bytes]) -> None:
