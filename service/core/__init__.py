@@ -9,6 +9,9 @@ One arrow of an event's life a file, in the order of the flow:
     events    Delivery -> Contribution | Malformed
     slots     Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     repeats   the deliveries of an event that is held or was applied already
+    handover  what a former owner of the queue may still be writing, and who waits for it
+    crashes   which message may be the one that kills its process
+    sequences which events are older than what was applied
     backlog   Slots over time -> Batch
     calls     Batch -> BatchCall
     reasons   why something was refused: the stable codes
@@ -17,6 +20,7 @@ One arrow of an event's life a file, in the order of the flow:
     index     what an answer names -> which record of the call
     blame     an error -> who is at fault: the record, the call, the set-up
     replies   BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
+    staleness what a replayed event may still write
     flows     the calls that one batch takes
     budget    when the next call may leave
     pauses    when intake must stop, and when to try again

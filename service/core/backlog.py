@@ -234,7 +234,7 @@ class Backlog:
 
     def _board(self, berth: _Berth, now: float) -> Batch:
         heads = self._berths[berth]
-        trigger = self._trigger(heads, now)
+        trigger = self._trigger(berth, heads, now)
         if trigger == "size":
             self._busy_until = now + BUSY * self._policy.linger
         slots: list[Slot] = []
@@ -252,8 +252,8 @@ class Backlog:
         self.in_flight += len(slots)
         return Batch(berth.operation, berth.id_property, berth.company, tuple(slots), trigger)
 
-    def _trigger(self, heads: list[_Waiting], now: float) -> Trigger:
-        if len(heads) >= self._policy.size:
+    def _trigger(self, berth: _Berth, heads: list[_Waiting], now: float) -> Trigger:
+        if self._full(berth, heads):
             return "size"
         if self._draining and heads[0].due > now:
             return "drain"

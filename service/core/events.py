@@ -220,7 +220,8 @@ class Delivery:
     @property
     def forced(self) -> bool:
         """Whether an operator wants it written over whatever is newer."""
-        return self.headers.get("ordersync-force") in {True, "true"}
+        force = self.headers.get("ordersync-force")  # any AMQP value, a list too
+        return force is True or force == "true"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -63,8 +63,8 @@ def written_since(contribution: Contribution, holding: Holding) -> bool:
 
 
 def moment(text: str) -> datetime:
-    """An RFC 3339 time in UTC, to the microsecond."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """An RFC 3339 time, to the microsecond; aware, in its own offset (the year 1 has no UTC of +01:00)."""
+    return datetime.fromisoformat(text.upper())  # which knows no small z
 
 
 def _holding(result: Mapping[str, Any]) -> Holding:
@@ -90,10 +90,10 @@ def _newest(histories: Any) -> Iterator[tuple[str, tuple[datetime, str]]]:
 
 def _time(value: Any) -> datetime | None:
     """HubSpot writes its times as text; a number would be milliseconds since 1970."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value / 1000, UTC)
     try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000, UTC)
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # no time, or none that a calendar has
         return None
     return read if read is None or read.tzinfo else read.replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.core.backlog import BUSY, PATIENCE, Backlog, BatchPolicy
+from service.core.backlog import BUSY, HISTORIES, PATIENCE, Backlog, BatchPolicy
 from service.core.events import Operation
 from service.core.slots import coalesce, separate, slot_of
 from tests.strategies import OPERATIONS, VALUES, contribution
@@ -215,6 +215,39 @@ def test_of_two_that_come_up_one_may_be_settled_first():
     both = backlog.take(9.0)
     assert both is not None
     assert _keys(both) == ["A-1", "A-2"]
+
+
+def test_what_has_to_wait_waits_and_merges_only_with_what_waits_as_long():
+    backlog = Backlog(POLICY)
+    for at in (0.0, 5.0, 5.0):
+        backlog.add(contribution("update"), 0.0, at)
+
+    assert [len(s.contributions) for s in backlog.waiting()] == [1, 2]
+    batch = backlog.take(8 * LINGER)
+    assert batch is not None
+    backlog.finish(batch.slots[0])
+    assert backlog.take(4.9) is None
+    assert backlog.next_due() == 5.0
+    assert backlog.take(5.0) is not None
+
+
+def test_what_came_out_of_the_dead_letters_travels_apart_and_paced():
+    policy = BatchPolicy(size=100, linger=LINGER, replay_pace=1.5)
+    backlog = Backlog(policy)
+    for n in range(120):
+        backlog.add(contribution(key=f"R-{n}", headers={"ordersync-replays": 1}), 0.0)
+    backlog.add(contribution(key="live"), 0.0)
+
+    def take(now):
+        batch = backlog.take(now)
+        return batch and (batch.slots[0].checked, len(batch.slots))
+
+    assert {take(LINGER), take(LINGER)} == {(True, HISTORIES), (False, 1)}
+    assert backlog.next_due() == LINGER + 1.5
+    assert take(LINGER + 1.4) is None
+    assert take(LINGER + 1.5) == (True, HISTORIES)
+    backlog.drain()
+    assert take(LINGER + 1.5) == (True, 20)
 
 
 def test_the_oldest_waits_since_its_first_event():

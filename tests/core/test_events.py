@@ -1,6 +1,7 @@
 """events: what an order event is. parse accepts what the schema accepts, names every fault, never raises."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -150,6 +151,21 @@ def test_a_binary_archive_may_have_no_body():
 )
 def test_times_of_rfc_3339(time):
     assert isinstance(_parse(document() | {"time": time}), Contribution)
+
+
+def test_the_brokers_counts_are_believed_of_what_was_delivered_before():
+    counts = {"x-delivery-count": 3, "x-acquired-count": 7, "x-odd": []}
+    came = delivery(b"", headers=counts)
+
+    assert came.returns == 0  # the producer's invention
+    assert replace(came, redelivered=True).returns == 7
+    odd = delivery(b"", headers={"x-delivery-count": "3", "x-acquired-count": [1]})
+    assert replace(odd, redelivered=True).returns == 0
+
+
+@pytest.mark.parametrize("force", [[], {}, b"true", "TRUE", 1, None, False])
+def test_force_is_true_or_it_is_not(force):
+    assert not delivery(b"", headers={"ordersync-force": force}).forced
 
 
 # --- values ---------------------------------------------------------------------------------------------

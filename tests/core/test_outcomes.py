@@ -11,7 +11,7 @@ from service.core.events import Malformed, parse
 from service.core.outcomes import Status, conclude, conclude_malformed, outcome_id
 from service.core.reasons import Code, Reason
 from service.core.retries import Exhausted, Finish
-from service.core.verdicts import Applied, Cause, Rejected, Retryable
+from service.core.verdicts import Applied, Cause, Rejected, Retryable, Stale
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery, document, lanes, slot
 
 REASON = Reason(Code.VALUE_TAKEN, "taken", 400, "VALIDATION_ERROR", "c-1", "invoice")
@@ -139,6 +139,34 @@ def test_created_is_said_where_it_can_be_known(operation, created, ambiguous, re
     (data,) = _data(replace(slot(event), ambiguous=ambiguous), Applied("17", created))
 
     assert data["created"] is said
+
+
+def test_a_replay_says_what_it_left_out():
+    headers = {"ordersync-replays": 2, "ordersync-replay": "r-1", "ordersync-force": True}
+    event = contribution("update", headers=headers, a="1")
+
+    (data,) = _data(slot(event), Applied("17", created=False, left_out=("a",)))
+
+    assert data["replay"] == {"number": 2, "id": "r-1", "forced": True, "left_out": ["a"]}
+
+
+@pytest.mark.parametrize("by", [None, "e-9"])
+def test_a_stale_event_is_superseded(by):
+    event = contribution("update", headers={"ordersync-replay": 7}, a="1")
+
+    (settlement,) = _conclude(slot(event), Stale("17", ("a",), by))
+
+    data = _said(settlement)["data"]
+    assert (settlement.status, settlement.dead_letter) == (Status.SUPERSEDED, None)
+    assert (data["superseded_by"], data["order"]["record_id"]) == (by, "17")
+    assert data["replay"] == {"number": 0, "id": None, "forced": False, "left_out": ["a"]}
+
+
+def test_a_replay_that_is_malformed_is_still_a_replay():
+    malformed = parse(delivery(b"{", headers={"ordersync-replays": 1}), ID_PROPERTY)
+    assert isinstance(malformed, Malformed)
+
+    assert _said(conclude_malformed(malformed, STAMP))["data"]["replay"]["number"] == 1
 
 
 def test_a_malformed_message_gets_an_outcome_too():

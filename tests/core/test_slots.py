@@ -45,6 +45,23 @@ def test_events_keep_apart_where_one_write_would_say_something_else(waits, arriv
     assert coalesce(slot(contribution(waits)), contribution(arrives)) is None
 
 
+@pytest.mark.parametrize("headers", [{"ordersync-replays": 1}, {"x-death": []}])
+def test_what_came_out_of_the_dead_letters_merges_with_nobody_and_is_checked(headers):
+    back, live = contribution("update", headers=headers), contribution("update")
+
+    assert slot(back).checked
+    assert not slot(live).checked
+    assert coalesce(slot(back), live) is None
+    assert coalesce(slot(live), back) is None
+
+
+def test_what_an_operator_forces_is_not_checked():
+    forced = contribution(headers={"ordersync-replays": 1, "ordersync-force": "true"})
+
+    assert not slot(forced).checked
+    assert coalesce(slot(forced), contribution("update")) is None
+
+
 def test_two_archives_are_one():
     both = slot(contribution("archive"), contribution("archive"))
 
