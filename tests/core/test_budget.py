@@ -283,6 +283,27 @@ def test_without_any_header_the_configured_limit_is_all_that_counts():
     assert budget.wait(5.0) == 5.0
 
 
+def test_calls_that_the_header_may_not_have_counted_are_taken_off():
+    budget = _heard(remaining=50)  # somebody else is there
+    for left in (0.2, 0.4, 0.6):
+        budget.spend(left)
+
+    budget.learn(_answer(remaining=8), 0.2, 0.7)
+
+    assert budget.wait(0.7) > 0.1  # 6 of the 8, and that is near the end: one at a time
+
+
+def test_a_call_that_was_refused_gives_no_place_back():
+    budget = _heard(remaining=50)
+    budget.spend(5.0)
+    budget.learn(BatchReply(429, _headers(remaining=0), b""), 5.0, 5.0)
+    budget.refused(None, 5.0)
+
+    budget.wait(16.0)
+
+    assert budget._free == 1  # the first call's; the refused one never had one
+
+
 def test_a_late_answer_does_not_overrule_newer_news():
     budget = _heard(remaining=99)
     budget.spend(1.0)

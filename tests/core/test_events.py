@@ -270,6 +270,10 @@ def test_a_property_may_be_called_like_an_event_type():
         ({"datacontenttype": "text/xml"}, "datacontenttype"),
         ({"sequence": 7}, "sequence"),
         ({"subject": "k" * 1025}, "subject"),
+        ({"id": "i" * 256}, "id"),
+        ({"source": "s" * 1025}, "source"),
+        ({"data": {"properties": {"p" * 256: 1}}}, f"data.properties.{'p' * 100}…"),
+        ({"data": {"properties": {}, "id_property": "p" * 1025}}, "data.id_property"),
     ],
 )
 def test_a_fault_has_its_path(change, path):

@@ -104,6 +104,26 @@ def test_success_needs_evidence(body, status):
             assert any(_names(r, f"A-{at}", f"t.{at}") for r in results)
 
 
+@pytest.mark.parametrize("status", [200, 202, 207])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ok": True},
+        {"status": "PENDING"},
+        {"status": "error", "message": "no"},
+        {"results": []},
+    ],
+)
+def test_an_archive_is_done_when_hubspot_says_nothing_or_complete(body, status):
+    """A 204 is the evidence; another 2xx with a body has to be the envelope that says COMPLETE."""
+    call = _call(endpoint="archive")
+
+    assert all(isinstance(v, Retryable) for v in replies.read(call, _reply(body, status), "k"))
+    done = replies.read(call, _reply(body | {"status": "COMPLETE"}, status), "k")
+    assert all(isinstance(v, Applied) for v in done)
+
+
 @given(any_reply(_envelopes()))
 def test_only_a_2xx_applies(reply):
     if isinstance(reply, BatchReply) and 200 <= reply.status < 300:
