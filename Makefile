@@ -32,6 +32,15 @@ test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" t
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)
 
+.PHONY: bench
+bench: .venv/.dev  ## measure speed, memory, latency, start and the cost of isolation (ARGS=speed for one)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: schemas
+schemas: .venv/.dev  ## write schemas/, .env.example and the generated pages anew from the models
+	@$(BIN)/python -m service.reference
+	@$(BIN)/python -m tests.core.hubspot_table
+
 .PHONY: lint
 lint: .venv/.dev  ## style, types, and who may import whom
 	@$(BIN)/ruff check
