@@ -143,8 +143,6 @@ class Service:
             jitter=random.random,
             name=name,
             leased=self.consumer.leased,
-            isolate=self.consumer.isolate,
-            release=self.consumer.release,
         )
 
     def live(self) -> list[str]:

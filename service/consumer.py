@@ -47,8 +47,8 @@ LOST = (
 class _Epoch:
     """One channel's life: what it delivered and what of it was acked."""
 
-    def __init__(self, number: int, queue: str, channel: AbstractChannel, *, alone: bool) -> None:
-        self.number, self.queue, self.channel, self.alone = number, queue, channel, alone
+    def __init__(self, number: int, queue: str, channel: AbstractChannel) -> None:
+        self.number, self.queue, self.channel = number, queue, channel
         self._low = 0  # every tag up to this one is acked
         self._above: set[int] = set()  # acked tags above a gap
 
@@ -81,7 +81,7 @@ class Consumer:
         lost: Callable[[frozenset[int]], None],
     ) -> None:
         self._url = URL(url)
-        self._queues, self._prefetch, self._alone = queues, prefetch, False
+        self._queues, self._prefetch = queues, prefetch
         self._lease = Lease(lease)
         self._arrived, self._lost = arrived, lost
         self._numbers = count(1)
@@ -90,10 +90,6 @@ class Consumer:
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
         self.open()
-
-    @property
-    def _window(self) -> int:
-        return 1 if self._alone else self._prefetch
 
     @property
     def consuming(self) -> bool:
@@ -109,16 +105,6 @@ class Consumer:
         """Stop: the connection is closed, what is unacked goes back to its place in the queue."""
         self._wanted.clear()
         self._unwanted.set()
-
-    def isolate(self) -> None:
-        """Give everything back at once; from now on one delivery at a time."""
-        self._alone = True
-        self._again()
-
-    def release(self) -> None:
-        """Many deliveries at a time again."""
-        self._alone = False
-        self._again()
 
     async def leased(self) -> None:
         """Return while the broker is known to take us for the owner, or when nothing is ours any more."""
@@ -163,8 +149,8 @@ class Consumer:
             async with asyncio.timeout(OPENING):
                 epochs = [await self._open_epoch(connection, queue) for queue in self._queues]
             self._consumed = True
-            log.info("intake_opened", queues=list(self._queues), alone=self._alone)
-            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._window))
+            log.info("intake_opened", queues=list(self._queues))
+            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._prefetch))
             await self._until_over(
                 [connection.closing, *(epoch.channel.closing for epoch in epochs)]
             )
@@ -195,9 +181,9 @@ class Consumer:
 
     async def _open_epoch(self, connection: aiormq.abc.AbstractConnection, queue: str) -> _Epoch:
         channel = await connection.channel(publisher_confirms=False)
-        epoch = _Epoch(next(self._numbers), queue, channel, alone=self._alone)
+        epoch = _Epoch(next(self._numbers), queue, channel)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
-        await channel.basic_qos(prefetch_count=self._window)
+        await channel.basic_qos(prefetch_count=self._prefetch)
         self._epochs[epoch.number] = epoch
 
         def hand_over(method: Basic.Deliver, header: ContentHeader, body: bytes) -> None:
@@ -215,11 +201,6 @@ class Consumer:
             if epoch.queue == queue:
                 closing = epoch.channel.connection.close()
                 epoch.channel.connection.create_task(closing)
-
-    def _again(self) -> None:
-        """End this connection and open another."""
-        self._end()
-        self._unwanted.set()
 
     def _end(self) -> None:
         self._lease.end()
@@ -244,5 +225,4 @@ def _delivery(epoch: _Epoch, method: Basic.Deliver, header: ContentHeader, body:
         header.properties,
         body,
         stamp(),
-        epoch.alone,
     )

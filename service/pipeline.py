@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import structlog
 
+from service.caution import Caution
 from service.core.answers import BatchReply, NoReply
 from service.core.backlog import Backlog, Batch, BatchPolicy
 from service.core.budget import FOREVER, BudgetPolicy
 from service.core.calls import BatchCall
-from service.core.crashes import Crashes, Step, accused
+from service.core.crashes import accused
 from service.core.events import Contribution, Delivery, Malformed, parse
 from service.core.flows import flow_for
 from service.core.handover import Handover
@@ -56,10 +57,6 @@ async def _at_once() -> None:
     pass
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Shell:
     """The world, as the pipeline needs it."""
@@ -77,8 +74,6 @@ class Shell:
     leased: Callable[[], Awaitable[None]] = (
         _at_once  # returns while the broker knows us as the owner
     )
-    isolate: Callable[[], None] = _nothing  # give everything back, then one delivery at a time
-    release: Callable[[], None] = _nothing  # many at a time again
     traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None
 
 
@@ -91,7 +86,7 @@ class Pipeline:
         self._repeats = Repeats(REMEMBERED)
         self._sequences = Sequences(REMEMBERED)
         self._handover = Handover(policies.overlap, REMEMBERED)
-        self._crashes = Crashes()
+        self._caution = Caution(self._read)
         self._wake = Wake()
         self._line = Line(shell.send, shell.renew, policies.budget, shell.now, self._wake, metrics)
         self._intermission = Intermission(
@@ -122,22 +117,19 @@ class Pipeline:
         """One delivery. Never waits, never fails: what is wrong with it is its own outcome."""
         if self._deaf:
             return  # stopping: it goes back to the queue with its channel
-        step = self._crashes.judge(delivery.returns, alone=delivery.alone)
-        if step is Step.ISOLATE:
-            log.warning("crash_suspected", queue=delivery.queue, returns=delivery.returns)
-            self._shell.isolate()
-            return
         self._alive.add(delivery.epoch)
+        self._caution.arrived(delivery)
+
+    def _read(self, delivery: Delivery, condemned: bool) -> None:  # noqa: FBT001  (the door's word)
         event = parse(delivery, self._policies.id_property)
         self._tally.received(event)
         if isinstance(event, Malformed):
             self._answer(conclude_malformed(event, self._shell.stamp()))
-        elif step is Step.CONDEMN:
+        elif condemned:
             self._condemn(event)
         else:
             self._handover.arrived(event, self._shell.now())
             self._take_in(self._sequences.arrive(event))
-        self._relax(step)
 
     def _condemn(self, event: Contribution) -> None:
         """It killed its process too often: it is dead-lettered without another try."""
@@ -145,18 +137,13 @@ class Pipeline:
         (settlement,) = conclude(Finish(suspect, Exhausted(accused(event))), 1, self._shell.stamp())
         self._answer(settlement)
 
-    def _relax(self, step: Step) -> None:
-        if step is Step.RELEASE:
-            log.info("crash_unsuspected")
-            self._shell.release()
-
     def lost(self, epochs: frozenset[int]) -> None:
         """These channels have ended: what waits from them is the broker's again."""
         self._alive -= epochs
         self._tally.lost(epochs)
         self._backlog.forget(epochs)
         self._handover.forget(epochs)
-        self._crashes.returned()
+        self._caution.lost(epochs)
         self._try_anew(self._repeats.forget(epochs))
         self._wake.up()
 
@@ -225,6 +212,7 @@ class Pipeline:
         await stop.wait()
         log.info("drain_started", held=self._backlog.held, grace=self._policies.grace)
         self._deaf = True
+        self._caution.close()
         self._intermission.end()
         self._backlog.drain()
         self._wake.up()
@@ -313,6 +301,7 @@ class Pipeline:
         try:
             await self._shell.publish([message for _, messages in answers for message in messages])
             await self._shell.ack([delivery for delivery, _ in answers])
+            self._caution.settled(delivery for delivery, _ in answers)
         finally:
             self._settling -= 1
             self._wake.up()

@@ -181,7 +181,6 @@ class Delivery:
     properties: Properties
     body: bytes
     received_at: datetime
-    alone: bool = False  # its channel is one that brings one message at a time
 
     @property
     def returns(self) -> int:

@@ -1,53 +1,55 @@
-"""crashes: a message that kills its process is condemned alone, and long after it was suspected."""
+"""A message is condemned alone, and only for returns that nobody lived through."""
 
-from service.core.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, Step, accused
+from dataclasses import replace
+
+from service.core.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, accused
 from service.core.reasons import Code
 from tests.strategies import contribution
 
 
-def test_a_message_that_went_back_a_few_times_is_taken_with_the_others():
+def test_few_returns_are_nothing() -> None:
+    assert not Crashes().suspects(SUSPECTED - 1)
+    assert Crashes().suspects(SUSPECTED)
+
+
+def test_only_what_is_in_front_is_condemned_and_only_once() -> None:
     crashes = Crashes()
+    assert not crashes.condemns(CONDEMNED - 1)
+    assert crashes.condemns(CONDEMNED)
+    assert not crashes.condemns(CONDEMNED), "its neighbour went back as often, and is tried"
 
-    assert crashes.judge(0, alone=False) is Step.TAKE
-    assert crashes.judge(SUSPECTED - 1, alone=False) is Step.TAKE
 
-
-def test_a_suspect_is_taken_alone_and_condemned_only_there():
+def test_what_comes_behind_a_suspect_that_was_survived_is_not_condemned() -> None:
     crashes = Crashes()
-
-    assert crashes.judge(SUSPECTED, alone=False) is Step.ISOLATE
-    assert crashes.judge(CONDEMNED, alone=False) is Step.ISOLATE
-    assert crashes.judge(SUSPECTED, alone=True) is Step.TAKE
-    assert crashes.judge(CONDEMNED - 1, alone=True) is Step.TAKE
-    assert crashes.judge(CONDEMNED, alone=True) is Step.CONDEMN
+    crashes.survived(1)
+    assert not crashes.condemns(CONDEMNED)
 
 
-def test_returns_that_we_lived_through_are_held_against_nobody():
+def test_returns_that_we_lived_through_do_not_count() -> None:
     crashes = Crashes()
-    for _ in range(CONDEMNED):
+    for _ in range(SUSPECTED):
         crashes.returned()
-
-    assert crashes.judge(CONDEMNED + SUSPECTED - 1, alone=False) is Step.TAKE
-    assert crashes.judge(2 * CONDEMNED - 1, alone=True) is Step.TAKE
-    assert crashes.judge(2 * CONDEMNED, alone=True) is Step.CONDEMN
+    assert not crashes.suspects(2 * SUSPECTED - 1)
 
 
-def test_many_are_taken_again_after_some_above_suspicion():
+def test_as_many_are_held_at_once_as_were_survived() -> None:
     crashes = Crashes()
-
-    steps = [crashes.judge(0, alone=True) for _ in range(CALM - 1)]
-    steps.append(crashes.judge(SUSPECTED, alone=True))  # starts the count anew
-    steps += [crashes.judge(0, alone=True) for _ in range(CALM)]
-
-    assert steps[:-1] == [Step.TAKE] * (2 * CALM - 1)
-    assert steps[-1] is Step.RELEASE
-    assert crashes.judge(0, alone=True) is Step.TAKE
+    crashes.survived(CALM - 1)
+    assert crashes.room == 1
+    crashes.survived(1)
+    assert crashes.room == CALM
 
 
-def test_the_accused_is_told_how_often():
-    event = contribution(headers={"x-delivery-count": 21})
+def test_the_reason_names_the_cause_for_the_runbook() -> None:
+    reason = accused(contribution()).reason
+    assert reason.code is Code.CRASH_SUSPECT
+    assert "without another try" in reason.message
 
-    verdict = accused(event)
 
-    assert verdict.reason.code is Code.CRASH_SUSPECT
-    assert "died 0 times or more" in verdict.reason.message  # never delivered before: invented
+def test_only_the_broker_counts_returns() -> None:
+    """On a message that was never delivered before, a count is its producer's invention."""
+    counts = {"x-delivery-count": 4, "x-acquired-count": 6, "x-other": "text"}
+    first = contribution(headers=counts).delivery
+    assert first.returns == 0
+    assert replace(first, redelivered=True).returns == 6
+    assert replace(contribution().delivery, redelivered=True).returns == 0
