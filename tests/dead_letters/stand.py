@@ -1,0 +1,108 @@
+"""What the tests of dead letters stand on: letters as the service writes them, and counts of a queue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import aiormq
+import orjson
+from pamqp.commands import Basic
+
+from service import topology
+from service.core.dead_letters import dead_letter
+from service.core.events import STRUCTURED, Contribution, Delivery, parse
+from service.core.outgoing import Outgoing
+from service.core.reasons import Code, Reason
+from service.sections import RabbitMQ
+
+QUEUE = "orders.dead-letters"
+ID_PROPERTY = "shop_order_id"
+FAILED_AT = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)
+_NAMES = "content_encoding correlation_id reply_to message_id timestamp message_type app_id delivery_mode"
+
+
+def event(number: object, key: str, time: str = "2026-11-22T10:00:00Z", **values: Any) -> bytes:
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": str(number),
+            "source": "/tests",
+            "type": "ordersync.order.upsert.v1",
+            "subject": key,
+            "time": time,
+            "data": {"properties": values},
+        }
+    )
+
+
+def delivery(body: bytes, headers: dict[str, Any] | None = None, **more: Any) -> Delivery:
+    properties: Any = SimpleNamespace(
+        **dict.fromkeys(_NAMES.split()) | {"content_type": STRUCTURED, "headers": headers} | more
+    )
+    where = ("orders.events", "orders.events", "ordersync.order.upsert.v1")
+    return Delivery(1, 1, *where, False, properties, body, FAILED_AT)
+
+
+def letter(body: bytes, code: Code = Code.PROPERTY_INVALID, **headers: Any) -> Outgoing:
+    """The dead letter that the service writes for this event."""
+    failed = parse(delivery(body, headers or None), ID_PROPERTY)
+    reason = Reason(code, "soon was not a valid number.", 207, "VALIDATION_ERROR", "c-1", "total")
+    status = "rejected" if isinstance(failed, Contribution) else "malformed"
+    return dead_letter(failed, status, reason, 1, FAILED_AT)
+
+
+def rabbitmq(url: str) -> RabbitMQ:
+    return RabbitMQ(url=url)
+
+
+async def prepared(url: str) -> None:
+    """The whole topology."""
+    await topology.declare(url, topology.Topology.of(rabbitmq(url)))
+
+
+async def bury(url: str, letters: Iterable[Outgoing]) -> None:
+    """Publish letters as the service does, confirmed."""
+    async with channel(url) as publishing:
+        pending: list[asyncio.Task[Any]] = []
+        async with asyncio.TaskGroup() as tasks:
+            for one in letters:
+                properties = Basic.Properties(
+                    content_type=one.content_type, headers=cast("Any", one.headers), delivery_mode=2
+                )
+                publish = publishing.basic_publish(
+                    one.body,
+                    exchange=QUEUE,
+                    routing_key=one.routing_key,
+                    properties=properties,
+                    mandatory=True,
+                )
+                pending.append(tasks.create_task(publish))
+                if len(pending) % 500 == 0:
+                    await asyncio.wait(pending[-500:])
+
+
+@asynccontextmanager
+async def channel(url: str) -> AsyncIterator[aiormq.abc.AbstractChannel]:
+    connection = await aiormq.connect(url)
+    try:
+        yield await connection.channel(publisher_confirms=True, on_return_raises=True)
+    finally:
+        await connection.close()
+
+
+async def drained(url: str, queue: str = QUEUE) -> list[tuple[bytes, dict[str, Any]]]:
+    """Everything on a queue, taken off it, in order."""
+    taken = []
+    async with channel(url) as reading:
+        while True:
+            message = await reading.basic_get(queue, no_ack=True)
+            if isinstance(message.delivery, Basic.GetEmpty):
+                return taken
+            taken.append((message.body, dict(message.header.properties.headers or {})))
+
+
+def ids(messages: Iterable[tuple[bytes, dict[str, Any]]]) -> list[str]:
+    return [orjson.loads(body)["id"] for body, _ in messages]

@@ -1,0 +1,182 @@
+"""Looking never costs a letter, however often and however it ends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+
+import orjson
+import pytest
+
+from service.core.reasons import Code
+from service.core.sieve import Groups, Sieve
+from service.dead_letters.looker import DeadLettersError, Found, looking
+from tests.dead_letters.stand import (
+    ID_PROPERTY,
+    QUEUE,
+    bury,
+    channel,
+    drained,
+    event,
+    ids,
+    letter,
+    prepared,
+)
+
+LOOKED = 80
+MANY = int(os.environ.get("DEAD_LETTERS", "1500"))
+
+
+async def looked(url: str, sieve: Sieve = Sieve(), limit: int | None = None) -> list[Found]:
+    async with looking(url, QUEUE, ID_PROPERTY) as looker:
+        return [
+            found
+            async for found in looker.read(limit)
+            if sieve.takes(found.letter, found.delivery.body)
+        ]
+
+
+async def test_thirty_looks_lose_nothing_and_keep_the_order(version_url):
+    """3.10 drops at the limit, 4.0 has a default of twenty, 4.3 counts differently."""
+    await prepared(version_url)
+    await bury(version_url, [letter(event(n, f"A-{n}", total="soon")) for n in range(LOOKED)])
+    expected = [str(n) for n in range(LOOKED)]
+
+    for look in range(30):
+        limit = 25 if look % 3 == 0 else None  # some stop in the middle
+        found = await looked(version_url, limit=limit)
+        assert [one.letter.event_id for one in found] == expected[:limit]
+
+    assert ids(await drained(version_url)) == expected
+
+
+async def test_a_killed_looker_loses_nothing(amqp_url, command_environment):
+    """Again and again while it holds everything. The broker shuffles what comes back in that way."""
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(n, f"A-{n}", total="soon")) for n in range(40)])
+    program = (
+        "import asyncio, sys\n"
+        "from service.dead_letters.looker import looking\n"
+        "async def hold():\n"
+        f"    async with looking({amqp_url!r}, {QUEUE!r}, None) as looker:\n"
+        "        held = [found async for found in looker.read()]\n"
+        "        print(len(held), flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "asyncio.run(hold())\n"
+    )
+
+    for _ in range(3):
+        holder = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, env=command_environment
+        )
+        assert holder.stdout is not None
+        assert int(await holder.stdout.readline()) == 40
+        holder.send_signal(signal.SIGKILL)
+        await holder.wait()
+        holder.stdout.feed_eof()
+        found = await _as_soon_as_free(amqp_url)
+        assert {one.letter.event_id for one in found} == {str(n) for n in range(40)}
+        assert len(found) == 40
+
+
+async def _as_soon_as_free(url: str) -> list[Found]:
+    """The broker notices a dead connection by its socket, a moment later."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await looked(url)
+            except DeadLettersError:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_second_operator_is_told_and_harms_nothing(amqp_url):
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(1, "A-1", total="soon"))])
+
+    async with looking(amqp_url, QUEUE, ID_PROPERTY) as first:
+        held = [found async for found in first.read()]
+        with pytest.raises(DeadLettersError, match="somebody else is working on"):
+            await looked(amqp_url)
+
+    assert len(held) == 1
+    assert len(await looked(amqp_url)) == 1
+
+
+async def test_a_filter_over_many_needs_no_memory_for_them(amqp_url):
+    """`DEAD_LETTERS=50000` for the whole promise; what is not meant is not kept."""
+    await prepared(amqp_url)
+    padding = "x" * 1000
+    await bury(
+        amqp_url,
+        (letter(event(n, f"A-{n % 100}", total="soon", note=padding)) for n in range(MANY)),
+    )
+    groups, sieve = Groups("order"), Sieve(orders=("A-7",))
+
+    tracemalloc.start()
+    async with looking(amqp_url, QUEUE, ID_PROPERTY) as looker:
+        async for found in looker.read():
+            if sieve.takes(found.letter, found.delivery.body):
+                groups.add(found.letter)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    print(f"{MANY} letters, {MANY // 1000} MB of bodies: {peak / 1e6:.1f} MB at the most")
+    assert groups.total == MANY // 100
+    assert peak < 8e6
+    async with channel(amqp_url) as asking:
+        left = await asking.queue_declare(QUEUE, passive=True)
+    assert left.message_count == MANY
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--reason", "value_taken"], ["3"]),
+        (["--category", "NONE"], []),
+        (["--order", "A-1", "--order", "A-2"], ["1", "2"]),
+        (["--source", "/tests", "--id", "4"], ["4"]),
+        (["--text", "VALID NUMBER", "--text", "a note"], ["1"]),
+        (["--replays", "2"], ["2"]),
+        (
+            ["--since", "2026-11-22T10:00:05Z", "--until", "2026-11-22T10:00:06Z"],
+            ["1", "2", "3", "4"],
+        ),
+        (["--until", "2026-11-22T10:00:05Z"], []),
+        (["--limit", "2"], ["1", "2"]),
+    ],
+)
+async def test_filters(amqp_url, command_environment, arguments, expected):
+    await prepared(amqp_url)
+    await bury(
+        amqp_url,
+        [
+            letter(event(1, "A-1", note="A Note")),
+            letter(event(2, "A-2"), Code.PROPERTY_INVALID, **{"ordersync-replays": 2}),
+            letter(event(3, "A-3"), Code.VALUE_TAKEN),
+            letter(event(4, "A-4")),
+        ],
+    )
+    command = [sys.executable, "-m", "service", "dlq", "ls", "-o", "ndjson", *arguments]
+
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, env=command_environment, check=False
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert [orjson.loads(line)["event_id"] for line in done.stdout.splitlines()] == expected
+
+
+async def test_a_queue_with_a_low_limit_is_warned_of(amqp_url, command_environment):
+    async with channel(amqp_url) as declaring:
+        await declaring.queue_declare(
+            QUEUE, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 3}
+        )
+    command = [sys.executable, "-m", "service", "dlq", "stats"]
+
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, env=command_environment, check=False
+    )
+
+    assert b"declared by somebody else" in done.stderr
