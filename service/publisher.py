@@ -12,6 +12,7 @@ A hundred messages are one socket write: awaiting each publish is 1.1k/s, one wr
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final, cast
 
@@ -21,6 +22,7 @@ from aiormq.abc import AbstractConnection, ChannelFrame
 from aiormq.channel import Channel
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
+from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 from yarl import URL
 
@@ -102,14 +104,12 @@ class Publisher:
     async def _pressed(self, channel: Channel, messages: list[Outgoing]) -> list[Outgoing]:
         async with channel.lock:
             sent = [self._enter(channel) for _ in messages]
-            frames = (
-                frame
+            payload = b"".join(
+                part
                 for message, (name, _) in zip(messages, sent, strict=True)
-                for frame in self._frames(message, name, channel)
+                for part in self._marshalled(message, name, channel)
             )
-            await channel.write_queue.put(
-                ChannelFrame.marshall(channel_number=channel.number, frames=frames)
-            )
+            await channel.write_queue.put(ChannelFrame(payload, should_close=False))
         closing = channel.closing
         closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
         try:
@@ -152,12 +152,9 @@ class Publisher:
         channel.message_id_delivery_tag[name] = channel.delivery_tag
         return name, confirm
 
-    def _frames(self, message: Outgoing, name: str, channel: Channel) -> Iterator[Any]:
-        yield Basic.Publish(
-            exchange=self._exchanges[message.exchange],
-            routing_key=message.routing_key,
-            mandatory=True,
-        )
+    def _marshalled(self, message: Outgoing, name: str, channel: Channel) -> Iterator[bytes]:
+        """One publish on the wire: method, header, body."""
+        yield _method(self._exchanges[message.exchange], message.routing_key, channel.number)
         properties = Basic.Properties(
             content_type=message.content_type,
             content_encoding=message.content_encoding,
@@ -170,9 +167,11 @@ class Publisher:
             message_type=message.message_type,
             app_id=message.app_id,
         )
-        yield ContentHeader(properties=properties, body_size=len(message.body))
+        header = ContentHeader(properties=properties, body_size=len(message.body))
+        yield marshal(header, channel.number)
         for start in range(0, len(message.body), channel.max_content_size):
-            yield ContentBody(message.body[start : start + channel.max_content_size])
+            part = ContentBody(message.body[start : start + channel.max_content_size])
+            yield marshal(part, channel.number)
 
     async def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
         try:
@@ -215,6 +214,13 @@ async def _blocked(channel: Channel) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+@lru_cache(maxsize=128)
+def _method(exchange: str, routing_key: str, channel: int) -> bytes:
+    """A handful of routing keys: their frames are made once."""
+    publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
+    return marshal(publish, channel)
 
 
 def _give_up(confirms: Iterable[asyncio.Future[Any]]) -> None:

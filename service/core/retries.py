@@ -132,12 +132,19 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
         failures += verdict.cause is not Cause.THROTTLE
         if first_sent is None and verdict.cause is not Cause.THROTTLE:
             first_sent = now  # patience is for failures: a throttle or a pause uses none of it
-    return replace(
-        slot,
-        attempts=slot.attempts + 1,
-        failures=failures,
-        ambiguous=ambiguous,
-        first_sent=first_sent,
+    return Slot(  # every slot passes here: `replace` costs three times as much
+        slot.order,
+        slot.operation,
+        slot.contributions,
+        slot.born,
+        slot.attempts + 1,
+        failures,
+        first_sent,
+        slot.not_before,
+        slot.company,
+        slot.sealed,
+        ambiguous,
+        slot.checked,
     )
 
 
