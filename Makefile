@@ -28,6 +28,11 @@ demo:  ## a private RabbitMQ, a local HubSpot and the real service, live, from n
 test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" to choose)
 	@$(BIN)/pytest $(ARGS)
 
+# FAULT_SECONDS (a broker), FAULT_SEEDS, FAULT_BROKERS, FAULT_NAMES, FAULT_EVENTS: tests/faults/matrix.py.
+.PHONY: test-faults
+test-faults: .venv/.dev  ## everything that may break, broken: a table of what was lost (nothing)
+	@$(BIN)/python -m tests.faults.matrix
+
 .PHONY: test-fast
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)

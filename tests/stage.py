@@ -84,11 +84,16 @@ class Queue:
                     "x",
                     "k",
                     again,
-                    _properties(STRUCTURED, self.headers.get(body)),
+                    _properties(STRUCTURED, self._headers(body, again)),
                     body,
                     EPOCH,
                 )
             )
+
+    def _headers(self, body: bytes, again: bool) -> dict[str, Any] | None:
+        """What it was published with, and from its second delivery on the broker's own count."""
+        own = self.headers.get(body)
+        return (own or {}) | {"x-delivery-count": self.returned[body]} if again else own
 
     async def ack(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:
@@ -153,6 +158,7 @@ async def stage(
     seed: int = 1,
     timeout: float = 30.0,
     wrap: Callable[[Shell], Shell] = lambda shell: shell,
+    overlap: float = 0.0,
 ) -> AsyncIterator[Stage]:
     """Run a pipeline for the length of the block; at its end it is stopped and drained."""
     twin = Twin(options or TwinOptions(latency=0.02, properties=PORTAL))
@@ -180,7 +186,7 @@ async def stage(
             jitter=random.Random(seed).random,
             name="t",
         )
-        policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace)
+        policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace, overlap)
         queue.pipeline = Pipeline(policies, wrap(shell), Metrics())
         on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
         async with asyncio.TaskGroup() as tasks:

@@ -1,10 +1,9 @@
 """The whole matrix: every fault on every broker that can be had, as a table. `make test-faults` is this.
 
-    FAULT_SECONDS=600 FAULT_SEEDS=1,2 FAULT_BROKERS=installed,4.0,4.3 python -m tests.faults.matrix > table.md
+    FAULT_SECONDS=600 FAULT_SEEDS=1,2 FAULT_BROKERS=installed,4.0,4.3 python -m tests.faults.matrix
 
-FAULT_NAMES=broker-cut,… runs only these.
-The time is a budget for each broker: faults are taken in a seeded order until it is over, and what was
-left out is said. Without FAULT_SECONDS all faults run once per seed.
+FAULT_SECONDS is a budget for each broker: faults are taken in a seeded order until it is over, and what
+was left out is said; without it all run once per seed. FAULT_NAMES=broker-cut,… runs only these.
 """
 
 import asyncio

@@ -333,3 +333,78 @@ def test_a_merged_write_that_is_refused_is_tried_event_by_event() -> None:
         assert letter.headers["ordersync-property"] == "hs_total_price"
 
     virtual_time.run(story())
+
+
+def _returned(on: Stage, bodies: list[bytes], times: int) -> None:
+    """As a standby finds the queue: everything was somebody else's, `times` times."""
+    on.queue.ready += [(body, True) for body in bodies]
+    on.queue.returned.update(dict.fromkeys(bodies, times))
+    on.queue.pump()
+
+
+def test_a_new_owner_lets_a_former_owners_call_land_before_it_writes_what_is_newer() -> None:
+    """The former owner's write arrives five seconds late; the newest event is there in the end."""
+
+    async def story() -> None:
+        async with stage(PLAIN, overlap=30.0) as on:
+            _returned(on, [event(n, "A-1", hs_order_name=f"name {n}") for n in (1, 2)], times=1)
+            on.queue.put([event(3, "B-1", hs_order_name="somebody else's order waits for nothing")])
+            await until(lambda: len(on.outcomes) == 2, seconds=2.0)
+            assert on.status_of(1) == ["applied"]
+            assert on.status_of(3) == ["applied"]
+            await asyncio.sleep(20.0)
+            assert not on.status_of(2)
+            await until(lambda: len(on.outcomes) == 3, seconds=15.0)
+        assert shown(on.twin, "shop_order_id")["A-1"][1]["hs_order_name"] == "name 2"
+
+    virtual_time.run(story())
+
+
+def test_what_we_gave_back_ourselves_is_written_at_once() -> None:
+    async def story() -> None:
+        async with stage(PLAIN, overlap=30.0) as on:
+            on.queue.put([event(n, "A-1", hs_order_name=f"name {n}") for n in (1, 2)])
+            on.queue.cut()
+            on.queue.pump()
+            await until(lambda: len(on.outcomes) == 2, seconds=2.0)
+
+    virtual_time.run(story())
+
+
+def test_no_call_begins_without_a_lease_and_none_for_what_was_lost_meanwhile() -> None:
+    async def story() -> None:
+        leased = asyncio.Event()
+
+        async def held() -> None:
+            await leased.wait()
+
+        async with stage(PLAIN, wrap=lambda shell: replace(shell, leased=held)) as on:
+            on.queue.put([event(1, "A-1", hs_order_name="x")])
+            await asyncio.sleep(5.0)
+            assert not on.twin.stats()["total_calls"]
+            on.queue.cut()
+            leased.set()
+            await asyncio.sleep(5.0)
+            assert not on.twin.stats()["total_calls"]
+            on.queue.pump()
+            await until(lambda: len(on.outcomes) == 1)
+
+    virtual_time.run(story())
+
+
+def test_suspects_are_taken_one_at_a_time_and_the_one_in_front_is_condemned() -> None:
+    bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(40)]
+
+    async def story() -> None:
+        async with stage(PLAIN) as on:
+            _returned(on, bodies, times=20)
+            await until(lambda: len(on.outcomes) == 40)
+        assert on.status_of(0) == ["exhausted"]
+        assert on.statuses() == {"exhausted": 1, "applied": 39}
+        (letter,) = on.dead_letters
+        assert letter.routing_key == "crash_suspect"
+        sizes = [call["size"] for call in on.twin.journal.calls]
+        assert sizes[:9] == [1] * 9
+        assert max(sizes) > 1, "later ones in company"
+
+    virtual_time.run(story())
