@@ -3,10 +3,12 @@
 Both can be stopped, killed, frozen and restarted on their data, and lend fresh vhosts.
 """
 
+import json
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
@@ -36,8 +38,10 @@ class Machine(Protocol):
 class Node:
     """One broker (or a cluster's face), with vhosts to lend."""
 
-    def __init__(self, machine: Machine, url: str, version: str) -> None:
+    def __init__(self, machine: Machine, url: str, version: str, *others: str) -> None:
+        """`others`: URLs of further nodes of the same cluster."""
         self.machine, self.url, self.version = machine, url, version
+        self.others = others
         self._fresh: list[str] = []
         self.tune()
 
@@ -56,6 +60,44 @@ class Node:
             self.ctl("eval", ADD.format(names=",".join(f'<<"{name}">>' for name in self._fresh)))
         name = self._fresh.pop()
         return f"{self.url.rstrip('/')}/{name}", name
+
+
+class Cluster:
+    """Three nodes on one machine; queues have a replica on each."""
+
+    def __init__(self, nodes: list[PrivateBroker]) -> None:
+        self.nodes = nodes
+
+    def ctl(self, *arguments: str) -> str:
+        return next(node for node in self.nodes if node.running).ctl(*arguments)
+
+    def leader(self, vhost: str, queue: str) -> PrivateBroker:
+        """The node that leads a quorum queue."""
+        told = self.ctl("list_queues", "-p", vhost, "--formatter", "json", "name", "leader")
+        name = next(each["leader"] for each in json.loads(told) if each["name"] == queue)
+        return next(node for node in self.nodes if node.name == name)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def start(self) -> None:
+        """Start what is down, all at once: a node waits for others that it knew."""
+        down = [node for node in self.nodes if not node.running]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda node: node.start(), down))
+
+    def pause(self) -> None:
+        for node in self.nodes:
+            node.pause()
+
+    def resume(self) -> None:
+        for node in self.nodes:
+            node.resume()
 
 
 class Container:
@@ -110,7 +152,7 @@ def docker(*arguments: str) -> str:
 
 def why_not(version: str) -> str | None:
     """Why this version cannot be had here; None when it can."""
-    if version == "installed":
+    if version in {"installed", "cluster"}:
         return None if find_server() else "rabbitmq-server is not installed"
     try:
         docker("image", "inspect", f"rabbitmq:{version}")
@@ -124,7 +166,14 @@ def node_of(version: str) -> Iterator[Node]:
     """A broker of that version: `installed`, or an image's tag."""
     with ExitStack() as stack:
         machine: Machine
-        if version == "installed":
+        others: list[str] = []
+        if version == "cluster":
+            first = stack.enter_context(PrivateBroker())
+            nodes = [first] + [
+                stack.enter_context(PrivateBroker(cluster_with=first)) for _ in range(2)
+            ]
+            machine, url, *others = Cluster(nodes), *(node.url for node in nodes)
+        elif version == "installed":
             private = stack.enter_context(PrivateBroker())
             machine, url = private, private.url
         else:
@@ -132,4 +181,5 @@ def node_of(version: str) -> Iterator[Node]:
             stack.callback(container.close)
             machine, url = container, f"amqp://guest:guest@127.0.0.1:{container.port}/"
         told = machine.ctl("eval", "rabbit_misc:version().").strip().strip('"')
-        yield Node(machine, url, told)
+        told += ", 3 nodes" if others else ""
+        yield Node(machine, url, told, *others)

@@ -7,6 +7,7 @@ import signal
 
 from service.sections import RabbitMQ
 from service.topology import Topology, declare
+from tests.faults.brokers import Cluster
 from tests.faults.run import Fault
 from tests.faults.stand import BROKEN, DEAD, INPUT, RESULTS, Stand
 
@@ -168,7 +169,30 @@ async def _held_too_long(on: Stand) -> None:
     on.healed()
 
 
+async def _leader_killed(on: Stand) -> None:
+    cluster = on.node.machine
+    assert isinstance(cluster, Cluster)
+    leader = await asyncio.to_thread(cluster.leader, on.vhost, INPUT)
+    await asyncio.to_thread(leader.kill)
+    on.healed()  # the other two are enough
+    await asyncio.sleep(5.0)
+    await asyncio.to_thread(cluster.start)
+
+
+async def _majority_lost(on: Stand) -> None:
+    """Two of three are gone: nothing is confirmed, nothing delivered, until they are back."""
+    cluster = on.node.machine
+    assert isinstance(cluster, Cluster)
+    for node in cluster.nodes[1:]:
+        await asyncio.to_thread(node.kill)
+    await asyncio.sleep(8.0)
+    await asyncio.to_thread(cluster.start)
+    on.healed()
+
+
 FAULTS = [
+    Fault("leader-killed", _leader_killed, "broker", cluster=True, recovers_within=15.0),
+    Fault("majority-lost", _majority_lost, "broker", cluster=True),
     Fault("broker-restarted", _restarted, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-killed", _killed, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-frozen", _frozen, "broker"),

@@ -1,6 +1,6 @@
 """The whole matrix: every fault on every broker that can be had, as a table. `make test-faults` is this.
 
-    FAULT_SECONDS=600 FAULT_SEEDS=1,2 FAULT_BROKERS=installed,4.0,4.3 python -m tests.faults.matrix
+    FAULT_SECONDS=600 FAULT_SEEDS=1,2 FAULT_BROKERS=installed,cluster,4.0,4.3 python -m tests.faults.matrix
 
 FAULT_SECONDS is a budget for each broker: faults are taken in a seeded order until it is over, and what
 was left out is said; without it all run once per seed. FAULT_NAMES=broker-cut,… runs only these.
@@ -18,7 +18,7 @@ from tests.faults.brokers import node_of, why_not
 from tests.faults.catalogue import FAULTS
 from tests.faults.run import Result, run
 
-BROKERS = "installed,4.0,4.3"
+BROKERS = "installed,cluster,4.0,4.3"
 HEAD = """\
 | fault | RabbitMQ | events | lost | wrong | reordered | repeated | rewritten | recovery |
 |---|---|--:|--:|--:|--:|--:|--:|--:|"""
@@ -47,9 +47,8 @@ def main() -> int:
 def _on(version: str, seeds: list[int], seconds: float, events: int) -> tuple[list[Result], int]:
     """All faults on one broker, as far as the time reaches."""
     ends = time.monotonic() + seconds
-    names = (
-        os.environ.get("FAULT_NAMES", "").split(",") if os.environ.get("FAULT_NAMES") else FAULTS
-    )
+    wanted = os.environ.get("FAULT_NAMES", ",".join(FAULTS)).split(",")
+    names = [name for name in wanted if FAULTS[name].cluster is (version == "cluster")]
     plan = [(seed, name) for seed in seeds for name in names]
     if seconds != float("inf"):
         Random(seeds[0]).shuffle(plan)

@@ -50,12 +50,15 @@ class Link:
 
 
 class Proxy:
-    """Forwards to `target`; every switch works on living links at once."""
+    """Forwards to the first target that answers; every switch works on living links at once."""
 
     def __init__(
-        self, target: tuple[str, int], *, amqp: bool, ended: Callable[[Link], None] = lambda _: None
+        self,
+        *targets: tuple[str, int],
+        amqp: bool,
+        ended: Callable[[Link], None] = lambda _: None,
     ) -> None:
-        self.target, self._amqp, self._ended = target, amqp, ended
+        self._targets, self._amqp, self._ended = targets, amqp, ended
         self.links: dict[int, Link] = {}
         self.watch: Watch | None = None
         self.refusing = False  # new connections are closed at once
@@ -104,9 +107,11 @@ class Proxy:
         if self.refusing:
             writer.transport.abort()
             return
-        try:
-            theirs, server = await asyncio.open_connection(*self.target, limit=CHUNK)
-        except OSError:
+        for target in self._targets:
+            with suppress(OSError):
+                theirs, server = await asyncio.open_connection(*target, limit=CHUNK)
+                break
+        else:
             writer.transport.abort()
             return
         self._numbers += 1

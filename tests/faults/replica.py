@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,25 +125,26 @@ class Replica:
 @asynccontextmanager
 async def replica(
     name: str,
-    amqp_url: str,
+    amqp_urls: Sequence[str],
     hubspot_url: str,
     folder: Path,
     now: Callable[[], float],
     settings: Mapping[str, str],
 ) -> AsyncIterator[Replica]:
     """A replica that is not started yet; at the end of the block its process is gone."""
-    broker, hubspot = urlsplit(amqp_url), urlsplit(hubspot_url)
+    brokers, hubspot = [urlsplit(url) for url in amqp_urls], urlsplit(hubspot_url)
     async with AsyncExitStack() as stack:
         made: list[Replica] = []
         amqp = Proxy(
-            (broker.hostname or "", broker.port or 5672),
+            *((broker.hostname or "", broker.port or 5672) for broker in brokers),
             amqp=True,
             ended=lambda link: made[0].lost(link),
         )
         http = Proxy((hubspot.hostname or "", hubspot.port or 80), amqp=False)
         await stack.enter_async_context(amqp.listening())
         await stack.enter_async_context(http.listening())
-        where = broker._replace(netloc=f"{broker.username}:{broker.password}@127.0.0.1:{amqp.port}")
+        given = brokers[0]
+        where = given._replace(netloc=f"{given.username}:{given.password}@127.0.0.1:{amqp.port}")
         environment = SETTINGS | {
             "ORDERSYNC_RABBITMQ__URL": urlunsplit(where),
             "ORDERSYNC_HUBSPOT__BASE_URL": f"http://127.0.0.1:{http.port}",

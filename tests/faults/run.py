@@ -27,6 +27,7 @@ class Fault:
     at: float = 0.1  # share of the trace that has an outcome when the fault strikes
     beforehand: float = 0.6  # share of the trace that is published before
     settings: Mapping[str, str] = field(default_factory=dict)
+    cluster: bool = False  # needs three nodes
     recovers_within: float | None = None
 
 

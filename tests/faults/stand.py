@@ -42,6 +42,7 @@ class Stand:
 
     node: Node
     url: str
+    others: Sequence[str]  # the same vhost on the cluster's other nodes
     vhost: str
     twin: Twin
     replicas: list[Replica]
@@ -83,6 +84,14 @@ class Stand:
                 self._progress.clear()
                 await self._progress.wait()
 
+    async def connected(self) -> AbstractConnection:
+        """A connection to the first node that answers."""
+        for url in (self.url, *self.others):
+            with contextlib.suppress(*BROKEN):
+                async with asyncio.timeout(10.0):
+                    return await aiormq.connect(url)
+        raise ConnectionError("no node answers")
+
     # --- publish ---
 
     async def publish(self, events: Iterable[Event]) -> None:
@@ -90,7 +99,7 @@ class Stand:
         left = list(events)
         while left:
             try:
-                connection = await aiormq.connect(self.url)
+                connection = await self.connected()
             except BROKEN:
                 await asyncio.sleep(0.3)
                 continue
@@ -136,7 +145,7 @@ class Stand:
         while True:
             await self.reading.wait()
             try:
-                connection = await aiormq.connect(self.url)
+                connection = await self.connected()
             except BROKEN:
                 await asyncio.sleep(0.2)
                 continue
@@ -207,7 +216,7 @@ class Stand:
 
     async def ready(self, queue: str) -> int:
         """How many messages are ready, by a passive declare: exact at this moment."""
-        connection = await aiormq.connect(self.url)
+        connection = await self.connected()
         try:
             channel = await connection.channel()
             declared = await channel.queue_declare(queue, passive=True)
@@ -217,7 +226,7 @@ class Stand:
 
     async def drained(self, queue: str) -> list[dict[str, Any]]:
         """Every message of a queue, taken out: its headers and body."""
-        connection = await aiormq.connect(self.url)
+        connection = await self.connected()
         try:
             channel = await connection.channel()
             found: list[dict[str, Any]] = []
@@ -271,6 +280,7 @@ async def stand(
 ) -> AsyncIterator[Stand]:
     """A stand with its topology declared and its replicas not yet started."""
     url, vhost = await asyncio.to_thread(node.fresh)
+    others = [f"{each.rstrip('/')}/{vhost}" for each in node.others]
     await declare(url, Topology.of(RabbitMQ(url=url)))
     twin = Twin(
         TwinOptions(
@@ -288,11 +298,18 @@ async def stand(
         where = await stack.enter_async_context(serving(twin))
         made = [
             await stack.enter_async_context(
-                replica(f"replica-{n}", url, where, folder, twin.clock.elapsed, settings or {})
+                replica(
+                    f"replica-{n}",
+                    (url, *others),
+                    where,
+                    folder,
+                    twin.clock.elapsed,
+                    settings or {},
+                )
             )
             for n in range(replicas)
         ]
-        on = Stand(node, url, vhost, twin, made, folder, events)
+        on = Stand(node, url, others, vhost, twin, made, folder, events)
         on.reading.set()
         reader = asyncio.ensure_future(on.read())
         try:
