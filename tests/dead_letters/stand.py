@@ -95,13 +95,39 @@ async def channel(url: str) -> AsyncIterator[aiormq.abc.AbstractChannel]:
 
 async def drained(url: str, queue: str = QUEUE) -> list[tuple[bytes, dict[str, Any]]]:
     """Everything on a queue, taken off it, in order."""
-    taken = []
+    taken: list[tuple[bytes, dict[str, Any]]] = []
     async with channel(url) as reading:
-        while True:
-            message = await reading.basic_get(queue, no_ack=True)
-            if isinstance(message.delivery, Basic.GetEmpty):
-                return taken
+
+        async def arrived(message: aiormq.abc.DeliveredMessage) -> None:
             taken.append((message.body, dict(message.header.properties.headers or {})))
+
+        await reading.basic_consume(queue, arrived, no_ack=True)
+        silent = before = 0
+        while silent < 3:
+            await asyncio.sleep(0.1)
+            left = (await reading.queue_declare(queue, passive=True)).message_count
+            silent = silent + 1 if not left and len(taken) == before else 0
+            before = len(taken)
+    return taken
+
+
+async def waiting(url: str, queue: str = QUEUE) -> int:
+    """How many messages wait on a queue."""
+    async with channel(url) as asking:
+        return (await asking.queue_declare(queue, passive=True)).message_count or 0
+
+
+async def killed_by_the_limit(url: str) -> None:
+    """Send what is on the input queue back until the broker gives up on it."""
+    async with channel(url) as taking:
+
+        async def refuse(message: aiormq.abc.DeliveredMessage) -> None:
+            await taking.basic_reject(message.delivery_tag or 0, requeue=True)
+
+        await taking.basic_consume("orders.events", refuse)
+        async with asyncio.timeout(60):
+            while not await waiting(url):
+                await asyncio.sleep(0.1)
 
 
 def ids(messages: Iterable[tuple[bytes, dict[str, Any]]]) -> list[str]:

@@ -1,0 +1,309 @@
+"""Dead letters read back, sieved and grouped; replays made of them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from service.core import letters, runbook
+from service.core.reasons import Code
+from service.core.replays import (
+    SILENT,
+    Mend,
+    MendError,
+    Report,
+    checked_path,
+    obstacle,
+    parse_set,
+    producers,
+    replay,
+    steps,
+)
+from service.core.sieve import Groups, Sieve, moment, rows
+from tests.dead_letters.stand import ID_PROPERTY, delivery, event, letter
+
+DIED = datetime(2026, 11, 22, 10, 0, 9, tzinfo=UTC)
+DEATH = {
+    "reason": "delivery_limit",
+    "queue": "orders.events",
+    "exchange": "orders.events",
+    "routing-keys": ["k"],
+    "time": DIED,
+    "count": 1,
+}
+
+
+def read(body, headers=None, **more):
+    return letters.read(delivery(body, headers, **more), ID_PROPERTY)
+
+
+def ours(number=1, key="A-1", headers=None, **values):
+    written = letter(event(number, key, **values), **(headers or {}))
+    return read(written.body, dict(written.headers or {}))
+
+
+def test_our_letter_reads_back_as_it_was_written():
+    found = ours(7, "A-7", total="soon")
+
+    assert (found.id, found.made_by, found.status) == ("7", "ordersync", "rejected")
+    assert (found.reason, found.category, found.http_status) == (
+        "property_invalid",
+        "VALIDATION_ERROR",
+        207,
+    )
+    assert (found.order, found.source, found.time) == ("A-7", "/tests", "2026-11-22T10:00:00Z")
+    assert (found.exchange, found.queue, found.replays) == ("orders.events", "orders.events", 0)
+    assert found.first_failed_at == found.failed_at
+    assert found.row()["property"] == "total"
+
+
+def test_the_brokers_letter_is_read_from_its_x_death():
+    found = read(event(7, "A-7"), {"x-death": [DEATH]})
+
+    assert (found.made_by, found.status, found.reason) == (
+        "broker",
+        "undelivered",
+        "delivery_limit",
+    )
+    assert (found.queue, found.routing_key, found.failed_at) == (
+        "orders.events",
+        "k",
+        "2026-11-22T10:00:09.000Z",
+    )
+    assert (found.id, found.order) == ("7", "A-7")
+
+
+def test_a_letter_that_was_shovelled_and_then_given_up_by_the_broker_is_the_brokers():
+    headers = dict(letter(event(1, "A-1")).headers or {})
+    later, earlier = DEATH, DEATH | {"time": datetime(2026, 11, 21, tzinfo=UTC)}
+
+    assert read(event(1, "A-1"), headers | {"x-death": [later]}).made_by == "broker"
+    assert read(event(1, "A-1"), headers | {"x-death": [earlier]}).made_by == "ordersync"
+    odd = headers | {"ordersync-failed-at": "yesterday", "x-death": [DEATH]}
+    assert read(event(1, "A-1"), odd).made_by == "broker"
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {"x-death": []}, {"x-death": "no list"}, {"x-death": [1]}]
+)
+def test_a_message_that_nobody_explains_is_still_a_letter(headers):
+    found = read(b"\xff\x00", headers)
+
+    assert (found.reason, found.made_by, found.failed_at) == ("unknown", "broker", None)
+    assert found.id.startswith("body-")
+    assert read(b"\xff", headers, message_id="m-1").id == "m-1"
+
+
+def test_only_an_order_event_gives_a_contribution():
+    assert letters.contribution(delivery(event(1, "A-1")), ID_PROPERTY) is not None
+    assert letters.contribution(delivery(b"{}"), None) is None
+
+
+def test_every_code_and_every_reason_of_the_broker_has_its_paragraph():
+    assert set(runbook.RUNBOOK) == {*Code, *runbook.BROKER_REASONS}
+    for reason, entry in runbook.RUNBOOK.items():
+        assert f"### `{reason}`" in runbook.page()
+        assert all((entry.means, entry.fault, entry.fix, entry.replay, entry.line))
+    assert runbook.entry("of a later version") is runbook.UNKNOWN
+
+
+# --- sieving ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sieve", "takes"),
+    [
+        (Sieve(), True),
+        (Sieve(ids=("1",)), True),
+        (Sieve(ids=("2",)), False),
+        (Sieve(reasons=("property_invalid", "x")), True),
+        (Sieve(reasons=("x",)), False),
+        (Sieve(categories=("CONFLICT",)), False),
+        (Sieve(orders=("A-2",)), False),
+        (Sieve(sources=("/shops",)), False),
+        (Sieve(fingerprints=("0",)), False),
+        (Sieve(replays=0), True),
+        (Sieve(replays=1), False),
+        (Sieve(text="VALID number"), True),
+        (Sieve(text="soon"), True),
+        (Sieve(text="later"), False),
+        (Sieve(since=datetime(2026, 11, 22, 10, tzinfo=UTC)), True),
+        (Sieve(since=DIED), False),
+        (Sieve(until=DIED), True),
+        (Sieve(until=datetime(2026, 11, 22, 10, tzinfo=UTC)), False),
+    ],
+)
+def test_a_sieve_takes_what_is_meant(sieve, takes):
+    body = event(1, "A-1", total="soon")
+
+    assert sieve.takes(ours(1, "A-1", total="soon"), body) is takes
+
+
+def test_a_letter_without_a_time_is_in_no_range():
+    assert not Sieve(since=DIED).takes(read(b"?"), b"?")
+    assert moment("yesterday") is None
+
+
+def test_groups_count_and_remember_first_last_and_a_sample(monkeypatch):
+    groups = Groups()
+    for number in range(3):
+        groups.add(ours(number, f"A-{number}", {"ordersync-replays": number}))
+    groups.add(read(b"?"))
+
+    first, second = groups
+    assert (first.count, first.replays, first.sample.id) == (3, 2, "0")
+    assert (second.count, second.first) == (1, None)
+    assert [row["reason"] for row in rows(groups, str)] == ["property_invalid", "unknown"]
+
+    monkeypatch.setattr("service.core.sieve.GROUPS", 2)
+    for by, kept in (("order", 2), ("source", 1), ("hour", 1)):
+        other = Groups(by)  # type: ignore[arg-type]
+        for number in range(3):
+            other.add(ours(number, f"A-{number}"))
+        assert (len(list(other)), other.overflown) == (kept, 3 - 2 if by == "order" else 0)
+        assert by in next(rows(other, str))
+
+
+# --- replaying --------------------------------------------------------------------------------------------
+
+
+def replayed(body, headers=None, mend=Mend(), **more):
+    source = delivery(body, headers, **more.pop("properties", {}))
+    known = letters.read(source, ID_PROPERTY)
+    return replay(
+        source,
+        known,
+        mend,
+        name="r",
+        by="me",
+        at="now",
+        force=more.get("force", False),
+        queue=more.get("queue"),
+    )
+
+
+def test_a_replay_is_the_original_with_its_count_one_higher_and_nothing_for_the_broker():
+    written = letter(event(1, "A-1"), Code.REFUSED, tenant="eu", **{"ordersync-replays": 2})
+    headers = dict(written.headers or {}) | {"x-death": [DEATH], "CC": ["elsewhere"], "ce-x": "y"}
+
+    sent = replayed(written.body, headers, force=True)
+
+    assert sent.body == written.body
+    assert (sent.exchange, sent.routing_key) == ("orders.events", "k")
+    assert sent.headers["ordersync-replays"] == 3
+    assert sent.headers["ordersync-replay"] == "r"
+    assert sent.headers["ordersync-force"] is True
+    assert sent.headers["tenant"] == "eu"
+    assert "forced" in sent.headers["ordersync-history"]
+    assert not {"x-death", "CC", "ordersync-reason"} & set(sent.headers)
+    assert producers({"BCC": 1, "X-a": 2, "b": 3}) == {"b": 3}
+
+
+def test_a_replay_goes_to_a_queue_where_that_is_said():
+    sent = replayed(event(1, "A-1"), queue="orders.events")
+
+    assert (sent.exchange, sent.routing_key) == ("", "orders.events")
+    assert "ordersync-first-failed-at" not in sent.headers
+
+
+def test_mending_changes_what_is_said_and_tells_so():
+    mend = Mend(
+        dict(
+            [
+                parse_set("properties.total=12.5"),
+                parse_set("time=2026-11-22T10:00:00Z"),
+                parse_set("data.id_property=no"),
+            ]
+        ),
+        ("data.properties.note",),
+    )
+
+    sent = replayed(event(1, "A-1", total="soon", note="x"), mend=mend)
+
+    document = orjson.loads(sent.body)
+    assert document["data"] == {"properties": {"total": 12.5}, "id_property": "no"}
+    assert document["time"] == "2026-11-22T10:00:00Z"
+    assert "set data.properties.total=12.5" in sent.headers["ordersync-history"]
+    assert "unset data.properties.note" in sent.headers["ordersync-history"]
+
+
+def test_mending_a_binary_event_changes_headers_and_data():
+    headers = {"ce-id": "1", "ce-time": "bad", "tenant": "eu"}
+    mend = Mend(dict([parse_set("properties.a.b=text"), parse_set("time=now")]))
+
+    sent = replayed(b"", headers, mend, properties={"content_type": "application/json"})
+
+    assert orjson.loads(sent.body) == {"properties": {"a.b": "text"}}
+    assert (sent.headers["ce-time"], sent.headers["ce-id"], sent.headers["tenant"]) == (
+        "now",
+        "1",
+        "eu",
+    )
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]"])
+def test_what_is_no_object_cannot_be_mended(body):
+    with pytest.raises(MendError, match="nothing in it to mend"):
+        replayed(body, mend=Mend(unset=("time",)))
+
+
+@pytest.mark.parametrize(
+    "text", ["properties.total", "=1", "properties.=1", "data=1", "data.x=1", "a.b=1"]
+)
+def test_a_change_must_name_a_place_and_a_value(text):
+    with pytest.raises(MendError):
+        parse_set(text)
+
+
+def test_values_are_json_where_they_can_be():
+    assert parse_set("properties.a=true") == ("data.properties.a", True)
+    assert parse_set("properties.a=[1]") == ("data.properties.a", "[1]")
+    assert parse_set('properties.a="1"') == ("data.properties.a", "1")
+    assert parse_set("subject=1") == ("subject", "1")
+    assert checked_path("properties.a") == "data.properties.a"
+
+
+def test_the_history_is_bounded():
+    history = "\n".join(f"{n} " + "x" * 330 for n in range(3))
+    headers = dict(
+        letter(event(1, "A-1"), Code.REFUSED, **{"ordersync-history": history}).headers or {}
+    )
+
+    sent = replayed(event(1, "A-1"), headers)
+
+    lines = sent.headers["ordersync-history"].splitlines()
+    assert len(sent.headers["ordersync-history"]) <= 1024
+    assert lines[-1].endswith("replay 1 at now by me")
+    assert lines[0].startswith("1 ")
+
+
+def test_a_letter_is_left_alone_after_so_many_replays_or_without_an_address():
+    known = ours(1, "A-1", {"ordersync-replays": 5})
+
+    assert obstacle(known, 5, addressed=True) == "replayed 5 times already"
+    assert obstacle(known, 6, addressed=False) is None
+    assert obstacle(read(b"?", None), 5, addressed=True) is None
+    nowhere = letters.read(delivery_without_address(), ID_PROPERTY)
+    assert obstacle(nowhere, 5, addressed=False) == "nothing says where it came from"
+
+
+def delivery_without_address():
+    return replace(delivery(b"?"), queue="", exchange="", routing_key="")
+
+
+def test_steps_grow_and_end_at_the_limit():
+    assert list(steps(140)) == [1, 5, 25, 100, 9]
+    assert list(steps(0)) == []
+    endless = steps(None)
+    assert [next(endless) for _ in range(6)] == [1, 5, 25, 100, 500, 500]
+
+
+def test_a_step_with_too_many_failures_or_without_outcomes_is_the_last():
+    report = Report()
+
+    assert report.step({"a": "applied", "b": "rejected"}, 1)
+    assert not report.step({"c": "rejected", "d": "malformed"}, 1)
+    assert report.stopped == "2 of 2 failed again, more than 1"
+    assert report.fates == {"applied": 1, "rejected": 2, "malformed": 1}
+    assert not Report().step({"a": SILENT}, 1)
