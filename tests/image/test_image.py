@@ -180,9 +180,10 @@ async def test_two_thousand_events_a_stop_in_the_middle_and_nothing_lost(
     assert set(receipts.ids.values()) == {1}
     assert set(receipts.statuses) == {"applied", "superseded", "rejected", "malformed"}
 
-    await carry(url, second)
+    publishing = asyncio.create_task(carry(url, second))
     await receipts.at_least(len(first) + 1)
     took = await stopped(service)
+    await publishing
     say(capsys, f"SIGTERM to exit 0, under load: {took:.1f} s (at most {GRACE:g})")
     left = len(first) + len(second) - len(receipts.ids)
     containers.service("second")
