@@ -6,6 +6,7 @@ import httpx
 
 from service.config import Settings
 from service.doctor import hubspot, rabbitmq
+from service.doctor.dead_letters import properties_used
 from service.doctor.findings import Finding
 
 TIMEOUT = 10.0  # seconds, for each request
@@ -13,8 +14,13 @@ TIMEOUT = 10.0  # seconds, for each request
 
 async def examine(settings: Settings, management: str | None = None) -> AsyncIterator[Finding]:
     """All findings. `management`: the URL of RabbitMQ's management API where it is not the usual one."""
+    reached = False
     async for finding in rabbitmq.examine(settings.rabbitmq, management):
+        reached = reached or (finding.subject == "topology" and finding.mark == "ok")
         yield finding
+    used: frozenset[str] | Finding = frozenset()
+    if reached:
+        used = await properties_used(settings.rabbitmq, settings.hubspot.id_property)
     async with httpx.AsyncClient(base_url=settings.hubspot.base_url, timeout=TIMEOUT) as client:
-        async for finding in hubspot.examine(client, settings.hubspot):
+        async for finding in hubspot.examine(client, settings.hubspot, used):
             yield finding

@@ -1,6 +1,6 @@
 """HubSpot: reachable, the token valid, the scopes there, the identifying property unique, the clocks agreed."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from service.core.answers import BatchReply, NoReply
 from service.core.calls import find
 from service.core.replies import read_keys
 from service.core.verdicts import Halted
+from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
 from service.hubspot import orders_path
 from service.intermission import PROBE_KEY
@@ -28,15 +29,20 @@ READ, WRITE, SCHEMA = (
 LIMIT: Final = "x-hubspot-ratelimit-max"
 
 
-async def examine(client: httpx.AsyncClient, settings: HubSpot) -> AsyncIterator[Finding]:
-    """What is found at HubSpot; nothing after the token where there is none that is accepted."""
+async def examine(
+    client: httpx.AsyncClient, settings: HubSpot, used: frozenset[str] | Finding
+) -> AsyncIterator[Finding]:
+    """What is found at HubSpot; nothing after the token where there is none that is accepted.
+
+    `used`: properties that dead letters set, or why they cannot be seen.
+    """
     token = await token_of(settings).current(client)
     if not isinstance(token, str):
         yield _no_token(token)
         return
     visit = _Visit(client, settings, token)
     try:
-        async for finding in visit.findings():
+        async for finding in visit.findings(used):
             yield finding
     except httpx.RequestError as error:
         said = str(error) or type(error).__name__
@@ -63,9 +69,12 @@ class _Visit:
     def __init__(self, client: httpx.AsyncClient, settings: HubSpot, token: str) -> None:
         self._client, self._settings = client, settings
         self._headers = {"authorization": f"Bearer {token}"}
-        self._orders = orders_path(settings.api_version)
+        version = settings.api_version
+        self._orders = orders_path(version)
+        root = "/crm/v3/properties" if version == "v3" else f"/crm/properties/{version}"
+        self._definitions = f"{root}/orders"
 
-    async def findings(self) -> AsyncIterator[Finding]:
+    async def findings(self, used: frozenset[str] | Finding) -> AsyncIterator[Finding]:
         answer = await self._get(self._orders, limit="1")
         yield well("hubspot", f"{self._settings.base_url} answers")
         yield _clock(answer)
@@ -81,6 +90,10 @@ class _Visit:
         yield _scope(WRITE, await self._nothing_written())
         yield await self._identifying()
         yield self._limit(answer)
+        if isinstance(used, Finding):
+            yield used
+        elif used:
+            yield await self._known(used)
 
     async def _get(self, path: str, **query: str) -> httpx.Response:
         return await self._client.get(path, params=query, headers=self._headers)
@@ -96,9 +109,8 @@ class _Visit:
         return await self._post("update", b'{"inputs":[]}')
 
     async def _identifying(self) -> Finding:
-        name, version = self._settings.id_property, self._settings.api_version
-        root = "/crm/v3/properties" if version == "v3" else f"/crm/properties/{version}"
-        answer = await self._get(f"{root}/orders/{name}")
+        name = self._settings.id_property
+        answer = await self._get(f"{self._definitions}/{name}")
         if answer.status_code == 404:
             found = f"orders have no property {name}"
             fix = (
@@ -121,6 +133,19 @@ class _Visit:
                 found = f"{name} identifies orders; its definition answers {refused.status_code}"
                 return unseen("property", found, f"grant the scope {SCHEMA} to see its definition")
 
+    async def _known(self, used: frozenset[str]) -> Finding:
+        """Whether orders have the properties that dead letters set."""
+        answer = await self._get(self._definitions)
+        if answer.status_code != 200:
+            found = f"the definitions of properties answer {answer.status_code}"
+            return unseen(LETTERS, found, f"grant the scope {SCHEMA}")
+        missing = used - set(_names(_document(answer.content)))
+        if missing:
+            found = f"dead letters set what orders do not have: {', '.join(sorted(missing)[:20])}"
+            fix = "create these properties in HubSpot, or mend the events; then `ordersync dlq replay`"
+            return Finding(LETTERS, found, Trouble.WRONG, fix)
+        return well(LETTERS, f"orders have all {len(used)} properties that dead letters set")
+
     def _limit(self, answer: httpx.Response) -> Finding:
         told = answer.headers.get(LIMIT)
         ours = f"{self._settings.calls} calls in {self._settings.window:g} s are configured"
@@ -130,6 +155,12 @@ class _Visit:
             found = f"{ours}, HubSpot allows {told}; the service keeps to that"
             return unseen("limit", found, f"set ORDERSYNC_HUBSPOT__CALLS to {told} or less")
         return well("limit", f"{ours}, HubSpot allows {told}")
+
+
+def _names(listed: Mapping[str, Any]) -> Iterator[str]:
+    for each in listed.get("results") or ():
+        if isinstance(each, dict):
+            yield str(each.get("name"))
 
 
 def _unique(name: str, definition: Mapping[str, Any]) -> Finding:

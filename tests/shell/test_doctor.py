@@ -8,15 +8,18 @@ from typing import Any
 
 import aiormq
 import pytest
+from pamqp.commands import Basic
 from typer.testing import CliRunner
 
 from service.broker import PrivateBroker
 from service.cli.tree import app
 from service.config import BrokerSettings, Settings
+from service.core.events import STRUCTURED
 from service.doctor import Finding, Trouble, examine
 from service.topology import Topology, declare
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
+from tests.stage import event
 
 TOKEN = "a-token-of-the-tests"
 SCOPES = ("crm.objects.orders.read", "crm.objects.orders.write")
@@ -151,11 +154,44 @@ def test_oauth_credentials_that_are_refused(amqp_url: str, twin: RunningTwin) ->
     assert looked(settings(amqp_url, twin.url, **wrong))["token"].trouble is Trouble.NOT_AUTHORISED
 
 
+def dead_letter(url: str, **properties: str) -> None:
+    async def put() -> None:
+        connection = await aiormq.connect(url)
+        channel = await connection.channel()
+        headers: dict[str, Any] = {"ordersync-reason": "property_unknown"}
+        written = Basic.Properties(content_type=STRUCTURED, headers=headers, delivery_mode=2)
+        body = event(1, "A", **properties)
+        await channel.basic_publish(
+            body, exchange="orders.dead-letters", routing_key="property_unknown", properties=written
+        )
+        await connection.close()
+
+    asyncio.run(put())
+
+
+def test_properties_that_dead_letters_set_and_orders_do_not_have(
+    amqp_url: str, twin: RunningTwin
+) -> None:
+    applied(amqp_url)
+    dead_letter(amqp_url, hs_order_name="a tent")
+    well = looked(settings(amqp_url, twin.url))
+    dead_letter(amqp_url, hs_ordr_name="a tent")
+    found = looked(settings(amqp_url, twin.url))
+    again = looked(settings(amqp_url, twin.url))
+
+    assert well["letters"].mark == "ok"
+    assert found["letters"].trouble is Trouble.WRONG
+    assert "hs_ordr_name" in found["letters"].found
+    assert "hs_order_name" not in found["letters"].found
+    assert again["letters"] == found["letters"]  # looking took nothing
+
+
 def test_policies_bindings_and_queues_where_the_management_api_shows_them(
     request: pytest.FixtureRequest, twin: RunningTwin
 ) -> None:
     program = request.getfixturevalue("server")
-    with PrivateBroker(program=program, plugins=["rabbitmq_management"]) as node:
+    often = {"collect_statistics_interval": "500"}  # milliseconds
+    with PrivateBroker(program=program, plugins=["rabbitmq_management"], settings=often) as node:
         applied(node.url)
         management = f"http://127.0.0.1:{node.management_port}"
         well = looked(settings(node.url, twin.url), management)
