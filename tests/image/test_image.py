@@ -169,7 +169,7 @@ async def test_two_thousand_events_a_stop_in_the_middle_and_nothing_lost(
     )
 
     service = containers.service("first")
-    ready(service)
+    page = ready(service)
 
     receipts = Receipts()
     reading = asyncio.create_task(receipts.read(url))
@@ -177,6 +177,7 @@ async def test_two_thousand_events_a_stop_in_the_middle_and_nothing_lost(
     await carry(url, first)
     await receipts.at_least(len(first))
     say(capsys, f"{len(first)} events: {dict(receipts.statuses)}")
+    say(capsys, f"resident after them: {resident(read(f'{page}/metrics')) / MB:.1f} MB")
     assert set(receipts.ids.values()) == {1}
     assert set(receipts.statuses) == {"applied", "superseded", "rejected", "malformed"}
 
