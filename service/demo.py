@@ -37,9 +37,14 @@ PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
 LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
 PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
 
+IN_USE: Final = """\
+This RabbitMQ is in use: its queue of order events holds some, or is being consumed.
+The demo would write them to a HubSpot that is none. Give it a virtual host of its own.\
+"""
 NEXT: Final = """\
 What to try next
-  ordersync demo --keep                   leave broker and twin running
+  ordersync demo --keep                   leave broker and twin running, to try
+                                          `dlq stats`, `doctor`, `publish`, `run`
   ordersync schema validate schemas/examples/valid       what a good event is
   ordersync publish --dry-run FILE        check your own events (NDJSON, CSV)
   ordersync hubspot-twin --help           the local HubSpot alone, with faults
@@ -83,12 +88,27 @@ async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
         twin = tasks.create_task(serve(options, "127.0.0.1", 0, ready=ready.set_result))
         settings = _settings(broker, await ready)
         await topology.declare(broker.url, topology.Topology.of(settings.rabbitmq))
+        if await _in_use(broker.url, settings.rabbitmq.queues[0]):
+            _print(console, IN_USE)
+            twin.cancel()
+            return 1
         all_settled = await _carry(settings, console)
         _print(console, _next())
         if keep:
             await _keep(broker, await ready, console)
         twin.cancel()
     return 0 if all_settled else 1
+
+
+async def _in_use(url: str, queue: str) -> bool:
+    """Whether somebody's events are here: the demo would carry them to the twin, and they would be gone."""
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel()
+        found = await channel.queue_declare(queue, passive=True)
+        return bool(found.message_count or found.consumer_count)
+    finally:
+        await connection.close()
 
 
 async def _carry(settings: Settings, console: Console) -> bool:
@@ -210,11 +230,15 @@ def _settings(broker: Broker, twin: str) -> Settings:
 
 
 async def _keep(broker: Broker, twin: str, console: Console) -> None:
+    """Stay until Ctrl-C; the service itself has ended: whoever publishes more runs it."""
     _print(
         console,
-        "\nStill running, until Ctrl-C. In another terminal:\n"
+        "\nBroker and twin are running until Ctrl-C. In another terminal:\n"
         f"  export ORDERSYNC_RABBITMQ__URL={broker.url}\n"
-        f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN=demo "
-        f"ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}",
+        f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN=demo\n"
+        f"  export ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}\n"
+        "  ordersync dlq stats                     why those events failed\n"
+        "  ordersync run &                         the service, as in production\n"
+        "  ordersync publish FILE                  events for it",
     )
     await asyncio.Future()

@@ -24,7 +24,6 @@ T = TypeVar("T")
 app = typer.Typer(
     help="Dead letters: see why, fix the cause, replay without harm.", no_args_is_help=True
 )
-app.command("replay")(replay.replay)
 
 LISTED: Final = 50  # of `ls`, where nothing is said
 
@@ -38,7 +37,7 @@ class By(StrEnum):
     HOUR = "hour"
 
 
-@app.command()
+@app.command(short_help="Count dead letters by cause, with what to do about it.")
 def stats(  # noqa: PLR0913  (filters)
     *,
     by: Annotated[By, typer.Option(help="What to group by.")] = By.REASON,
@@ -70,7 +69,7 @@ def stats(  # noqa: PLR0913  (filters)
         say(f"{groups.overflown} of them in groups beyond the first 10000")
 
 
-@app.command()
+@app.command(short_help="List dead letters, the oldest first.")
 def ls(  # noqa: PLR0913  (filters)
     *,
     reason: sieving.Reason = None,
@@ -111,7 +110,7 @@ def ls(  # noqa: PLR0913  (filters)
 COLUMNS: Final = ("id", "reason", "order", "failed_at", "replays", "property", "message")
 
 
-@app.command("show")
+@app.command("show", short_help="Show all about one event's, and what HubSpot holds now.")
 def show_letter(
     letter: Annotated[str, typer.Argument(metavar="ID", help="Event id, or message id.")],
     *,
@@ -133,7 +132,12 @@ def show_letter(
         show(documents, output)
 
 
-@app.command()
+app.command("replay", short_help="Send dead letters back as events, in growing steps.")(
+    replay.replay
+)
+
+
+@app.command(short_help="Write dead letters to NDJSON.")
 def export(  # noqa: PLR0913  (filters)
     *,
     to: Annotated[
@@ -170,7 +174,7 @@ def export(  # noqa: PLR0913  (filters)
     say(f"exported {written} dead letters" + (" and took them off the queue" if remove else ""))
 
 
-@app.command()
+@app.command(short_help="Move dead letters out of the way, kept.")
 def park(  # noqa: PLR0913  (filters)
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,

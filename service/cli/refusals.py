@@ -13,6 +13,7 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
 )
 
+from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.dead_letters.looker import DeadLettersError
 from service.dead_letters.sender import NotSentError
@@ -68,6 +69,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str], ...]]
         Exit.NOT_AUTHORISED,
         "RabbitMQ does not let this user in: ",
     ),
+    ((NoBroker,), Exit.UNREACHABLE, ""),
     ((ChannelAccessRefused,), Exit.NOT_AUTHORISED, "RabbitMQ's user may not do that: "),
     ((AMQPError, ConnectionError, TimeoutError), Exit.UNREACHABLE, "RabbitMQ cannot be reached: "),
 )

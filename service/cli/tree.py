@@ -15,16 +15,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(service.run)
-app.command()(service.demo)
-app.command("check-config")(service.check_config)
+app.command(short_help="See it work: a private RabbitMQ and a local HubSpot.")(service.demo)
+app.command("check-config", short_help="Check the configuration, offline, and print it.")(
+    service.check_config
+)
 app.command()(doctor.doctor)
 app.command()(publish.publish)
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")
 app.add_typer(dlq.app, name="dlq")
-app.command("hubspot-twin", context_settings=twin.PASSED_ON, add_help_option=False)(
-    twin.hubspot_twin
-)
+app.command(
+    "hubspot-twin",
+    context_settings=twin.PASSED_ON,
+    add_help_option=False,
+    short_help="Run a local HubSpot: real state, limits and faults.",
+)(twin.hubspot_twin)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001  (typer calls it so)

@@ -10,6 +10,7 @@ import pytest
 from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, ProbableAuthenticationError
 
 from service.__main__ import main
+from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.cli.refusals import explain
 from service.config import ALL
@@ -213,6 +214,7 @@ def test_hubspot_twin_is_the_twins_own_command(command):
         (AMQPConnectionError("x"), 69),
         (ConnectionResetError("x"), 69),
         (TimeoutError(), 69),
+        (NoBroker("install one"), 69),
         (ExceptionGroup("g", [ValueError(), ExceptionGroup("h", [TopologyError("x")])]), 1),
     ],
 )
