@@ -19,6 +19,7 @@ from service.config import Settings, traces_wanted
 from service.consumer import Consumer
 from service.core.answers import BatchReply, NoReply
 from service.core.calls import BatchCall
+from service.core.reasons import Code
 from service.hubspot import HubSpot, orders_path
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Ask = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+# Causes of a pause that whoever runs this has to mend
+MINE_TO_MEND: Final = frozenset(
+    {Code.UNAUTHENTICATED, Code.SCOPE_MISSING, Code.ID_PROPERTY_NOT_UNIQUE, Code.ENDPOINT_UNKNOWN}
+)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -150,11 +155,15 @@ class Service:
         return []
 
     def ready(self) -> list[str]:
-        """Why this replica neither consumes nor stands by; empty = it does."""
+        """Why this replica neither consumes nor stands by; empty = it does.
+
+        While HubSpot is out, or the day's quota is, a paused replica stands by: no roll-out can mend that.
+        """
         reasons = []
-        if self.pipeline.paused is not None:
-            reasons.append(f"paused: {self.pipeline.paused.message}")
-        elif not self.consumer.consuming:
+        paused = self.pipeline.paused
+        if paused is not None and paused.code in MINE_TO_MEND:
+            reasons.append(f"paused: {paused.message}")
+        elif paused is None and not self.consumer.consuming:
             reasons.append("not consuming: no channel to RabbitMQ")
         if self.publisher.trouble is not None:
             reasons.append(f"cannot publish: {self.publisher.trouble}")

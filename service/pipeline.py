@@ -98,6 +98,9 @@ class Pipeline:
             metrics=metrics,
         )
         self._alive: set[int] = set()
+        metrics.held_events.set_function(lambda: self._backlog.held)
+        metrics.in_flight_records.set_function(lambda: self._backlog.in_flight)
+        metrics.oldest_held_seconds.set_function(self._oldest_age)
         self._malformed: list[Settlement] = []  # settled without a call
         self._repeated: list[tuple[Delivery, Sequence[Outgoing]]] = []
         self._answering = asyncio.Event()
@@ -293,7 +296,6 @@ class Pipeline:
         for finish in finished:
             self._backlog.finish(finish.slot)
         self._remember(settlements)
-        self._hold()
 
     async def _publish(self, answers: Sequence[tuple[Delivery, Sequence[Outgoing]]]) -> None:
         """Publish, confirmed; then ack."""
@@ -348,10 +350,9 @@ class Pipeline:
             self._wake.hush()
             await self._wake.within(left)
 
-    def _hold(self) -> None:
-        oldest, now = self._backlog.oldest(), self._shell.now()
-        age = 0.0 if oldest is None else now - oldest
-        self._tally.holding(self._backlog.held, self._backlog.in_flight, age)
+    def _oldest_age(self) -> float:
+        oldest = self._backlog.oldest()
+        return 0.0 if oldest is None else self._shell.now() - oldest
 
 
 def _messages(settlement: Settlement) -> tuple[Outgoing, ...]:

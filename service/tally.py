@@ -83,12 +83,6 @@ class Tally:
             self._metrics.events_received.labels(operation).inc(count)
         self._received.clear()
 
-    def holding(self, held: int, in_flight: int, oldest: float) -> None:
-        """What is held at this moment."""
-        self._metrics.held_events.set(held)
-        self._metrics.in_flight_records.set(in_flight)
-        self._metrics.oldest_held_seconds.set(oldest)
-
 
 def _cause(verdict: Verdict) -> str:
     match verdict:
