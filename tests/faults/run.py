@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from tests.faults.books import DONE, Account, Evidence, accepted, balance, history
@@ -54,11 +55,20 @@ class Result:
         return "\n".join([*lines, *self.story])
 
 
-async def run(fault: Fault, node: Node, *, seed: int, events: int) -> Result:
-    """Run one fault on one broker."""
+async def run(
+    fault: Fault,
+    node: Node,
+    *,
+    seed: int,
+    events: int,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
+    """Run one fault on one broker; `settings` are the service's, where not the suite's own."""
     plan = trace(seed, events)
     began = asyncio.get_running_loop().time()
-    async with stand(node, plan, seed=seed, replicas=fault.replicas, settings=fault.settings) as on:
+    async with stand(
+        node, plan, seed=seed, replicas=fault.replicas, settings={**settings, **fault.settings}
+    ) as on:
         first = int(fault.beforehand * len(plan))
         await on.publish(plan[:first])
         for each in on.replicas:
