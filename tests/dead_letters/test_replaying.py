@@ -39,7 +39,9 @@ from tests.dead_letters.stand import (
     waiting,
 )
 
-OLD = (datetime.now(UTC) - timedelta(hours=1)).isoformat()  # noqa: TID251  (the twin's calendar is today)
+NOW = datetime.now(UTC)  # noqa: TID251  (the twin's calendar is today's)
+OLD = (NOW - timedelta(hours=1)).isoformat()
+LATER = (NOW + timedelta(hours=1)).isoformat()
 
 
 async def dlq(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -121,11 +123,14 @@ async def test_show_tells_the_history_the_runbook_and_what_hubspot_holds(
 ):
     await prepared(amqp_url)
     async with running(amqp_url, command_environment):
-        await send(amqp_url, event(0, "A-1", OLD, hs_tax="3"), event(1, "A-1", OLD, hs_tax="soon"))
+        await send(
+            amqp_url, event(0, "A-1", OLD, hs_tax="3"), event(1, "A-1", LATER, hs_tax="soon")
+        )
         await outcomes(amqp_url, 2)
         await dlq(command_environment, "replay", "--id", "1")
 
         shown = await dlq(command_environment, "show", "1", "-o", "json")
+        assert shown.returncode == 0, shown.stderr.decode()
         (document,) = orjson.loads(shown.stdout)
 
         assert document["hubspot"]["properties"]["hs_tax"]["value"] == "3"
@@ -195,7 +200,7 @@ async def test_killed_at_any_moment_nothing_is_lost_and_a_repeat_is_known(
     await prepared(amqp_url)
     await bury(amqp_url, [letter(event(n, f"A-{n}", total="1")) for n in range(300)])
     chance = random.Random(5)
-    command = [sys.executable, "-m", "service", "dlq", "replay", "--wait", "0", "--rate", "400"]
+    command = [sys.executable, "-m", "service", "dlq", "replay", "--wait", "0", "--rate", "60"]
 
     for _ in range(5):
         replaying = await asyncio.create_subprocess_exec(
