@@ -102,12 +102,17 @@ class _FromOutside(BaseSettings):
         return init_settings, environment, files, _Sections(settings_cls)
 
 
-class BrokerSettings(_FromOutside):
+class FileSettings(_FromOutside):
+    """For what only reads files: nobody has to be reachable, or even named."""
+
+    hubspot: Identifying = Identifying()
+    log: Log = Log()
+
+
+class BrokerSettings(FileSettings):
     """For the commands that only speak to RabbitMQ: who declares queues needs no HubSpot token."""
 
     rabbitmq: RabbitMQ
-    hubspot: Identifying = Identifying()
-    log: Log = Log()
 
 
 class Settings(_FromOutside):

@@ -30,7 +30,8 @@ class Format(StrEnum):
 
 def publish(
     file: Annotated[
-        Path, typer.Argument(help="NDJSON or CSV (by its ending); - reads stdin.", exists=False)
+        Path,
+        typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
     ],
     *,
     form: Annotated[
@@ -52,7 +53,7 @@ def publish(
 
     Every line is checked first; if one is wrong, nothing is sent and each fault is named.
 
-    NDJSON: a CloudEvent a line. CSV: columns type (upsert, update, archive), id, source, subject,
+    NDJSON: a CloudEvent a line. JSON: one. CSV: columns type (upsert, update, archive), id, source, subject,
     time, optionally id_property; every other column is a property, an empty cell leaves it alone.
 
     Such as:
@@ -65,19 +66,19 @@ def publish(
     """
     from service import logs  # noqa: PLC0415
     from service import publish as publishing  # noqa: PLC0415
-    from service.config import BrokerSettings  # noqa: PLC0415
+    from service.config import BrokerSettings, FileSettings  # noqa: PLC0415
     from service.event_files import from_path  # noqa: PLC0415
 
-    settings = BrokerSettings.load()
+    settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
     with _on_disk(file, form) as path:
 
         def source() -> Iterator["Filed"]:
-            return (filed for filed in from_path(path) if filed.line >= from_line)
+            return (f for f in from_path(path) if not f.line or f.line >= from_line)
 
         counted = sum(1 for _ in source()) if unchecked else None
         total = _checked(source, settings.hubspot.id_property) if counted is None else counted
-        if dry_run:
+        if not isinstance(settings, BrokerSettings):
             say(f"{total} events would be published")
             return
         with _progress(total) as advance:

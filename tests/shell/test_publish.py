@@ -374,6 +374,24 @@ class Stdin:
         self.buffer = io.BytesIO(content)
 
 
+def test_a_json_file_is_one_event(command, tmp_path):
+    path = tmp_path / "event.json"
+    path.write_bytes(orjson.dumps(event(1), option=orjson.OPT_INDENT_2))
+
+    ended = command("publish", path, "--dry-run")
+
+    assert (ended.code, ended.err) == (0, "1 events would be published\n")
+
+
+def test_checking_a_file_needs_no_broker(command, tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1), event(2)))
+
+    ended = command("publish", path, "--dry-run")
+
+    assert (ended.code, ended.err) == (0, "2 events would be published\n")
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [
