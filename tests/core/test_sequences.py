@@ -73,7 +73,9 @@ def test_an_older_event_that_was_applied_after_all_is_not_the_newest():
         sequences.applied(_event(sequence, f"e{sequence}"))
 
     late = sequences.arrive(replace(_event("0004"), apart=True))
+    same = sequences.arrive(replace(_event("0005"), apart=True))
     assert sequences.overtaken([slot(late)])[0].by == "e0005"
+    assert sequences.overtaken([slot(same)]) == {}  # no older than what was applied
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABCDE"), st.integers(0, 9)), max_size=30))
