@@ -315,6 +315,10 @@ class Pipeline:
                 continue
             if settlement.status is Status.APPLIED:
                 self._sequences.applied(contribution)
+            if contribution.delivery.epoch not in self._alive:
+                # Its redelivery may be in the lane again, and that of a newer event not yet: were the
+                # newer one answered from memory, the older would be written over it.
+                continue
             if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
                 for repeat in self._repeats.applied(contribution, settlement.outcome):
                     self._repeat(repeat.delivery, settlement.outcome)

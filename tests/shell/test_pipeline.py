@@ -408,3 +408,24 @@ def test_suspects_are_taken_one_at_a_time_and_the_one_in_front_is_condemned() ->
         assert max(sizes) > 1, "later ones in company"
 
     virtual_time.run(story())
+
+
+def test_a_call_that_lands_between_two_redeliveries_is_no_reason_to_skip_the_second() -> None:
+    """Else the first would be written again, over the second, which is answered from memory."""
+
+    async def story() -> None:
+        async with stage(TwinOptions(latency=1.0, calls=0)) as on:
+            on.queue.put(
+                [event(1, "A-1", hs_order_name="old"), event(2, "A-1", hs_order_name="new")]
+            )
+            await asyncio.sleep(0.5)  # both are on their way, in one write
+            on.queue.cut()
+            second = on.queue.ready.pop()
+            on.queue.pump()
+            await asyncio.sleep(1.0)  # the write lands
+            on.queue.ready.append(second)
+            on.queue.pump()
+            await until(lambda: not on.queue.unacked)
+        assert shown(on.twin, "shop_order_id")["A-1"][1]["hs_order_name"] == "new"
+
+    virtual_time.run(story())
