@@ -120,7 +120,7 @@ def _key(letter: Letter, by: By) -> tuple[str, ...]:
             return (letter.order or "",)
         case "source":
             return (letter.source or "",)
-        case "hour":
+        case _:  # "hour"
             return ((letter.failed_at or "")[:13],)
 
 
