@@ -289,13 +289,16 @@ class Pipeline:
         if not finished:
             return
         stamp = self._shell.stamp()
-        settlements = [s for f in finished for s in conclude(f, len(batch.slots), stamp)]
-        ours = [s for s in settlements if s.delivery.epoch in self._alive]
+        settled = [(finish, conclude(finish, len(batch.slots), stamp)) for finish in finished]
+        ours = [s for _, group in settled for s in group if s.delivery.epoch in self._alive]
         await self._publish([(s.delivery, _messages(s)) for s in ours])
         self._tally.settled(ours, finished, self._shell.stamp())
-        for finish in finished:
-            self._backlog.finish(finish.slot)
-        self._remember(settlements)
+        for finish, group in settled:
+            again = [slot for settlement in group for slot in self._remember(settlement)]
+            if again:  # in the lane's place: newer events wait behind them
+                self._backlog.put_back(finish.slot, *again)
+            else:
+                self._backlog.finish(finish.slot)
 
     async def _publish(self, answers: Sequence[tuple[Delivery, Sequence[Outgoing]]]) -> None:
         """Publish, confirmed; then ack."""
@@ -308,22 +311,24 @@ class Pipeline:
             self._settling -= 1
             self._wake.up()
 
-    def _remember(self, settlements: Iterable[Settlement]) -> None:
-        for settlement in settlements:
-            contribution = settlement.contribution
-            if contribution is None:
-                continue
-            if settlement.status is Status.APPLIED:
-                self._sequences.applied(contribution)
-            if contribution.delivery.epoch not in self._alive:
-                # Its redelivery may be in the lane again, and that of a newer event not yet: were the
-                # newer one answered from memory, the older would be written over it.
-                continue
-            if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
-                for repeat in self._repeats.applied(contribution, settlement.outcome):
-                    self._repeat(repeat.delivery, settlement.outcome)
-            else:
-                self._try_anew(self._repeats.failed(contribution))
+    def _remember(self, settlement: Settlement) -> list[Slot]:
+        """Answer the repeats of what was applied; those of what failed are returned, to be tried anew."""
+        contribution = settlement.contribution
+        if contribution is None:
+            return []
+        if settlement.status is Status.APPLIED:
+            self._sequences.applied(contribution)
+        if contribution.delivery.epoch not in self._alive:
+            # Its redelivery may be in the lane again, and that of a newer event not yet: were the
+            # newer one answered from memory, the older would be written over it.
+            return []
+        if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
+            for repeat in self._repeats.applied(contribution, settlement.outcome):
+                self._repeat(repeat.delivery, settlement.outcome)
+            return []
+        living = (c for c in self._repeats.failed(contribution) if c.delivery.epoch in self._alive)
+        now = self._shell.now()
+        return [slot_of(c, now) for c in living if isinstance(self._repeats.arrive(c), Fresh)]
 
     def _answer(self, settlement: Settlement) -> None:
         """Settle without a call, beside the calls and never in their way."""

@@ -429,3 +429,21 @@ def test_a_call_that_lands_between_two_redeliveries_is_no_reason_to_skip_the_sec
         assert shown(on.twin, "shop_order_id")["A-1"][1]["hs_order_name"] == "new"
 
     virtual_time.run(story())
+
+
+def test_a_repeat_of_an_event_that_fails_is_tried_in_its_place_before_newer_events() -> None:
+    """e1 fails; its repeat, which came before e2, is tried before e2 and fails again: e2 stands."""
+
+    async def story() -> None:
+        flaky = FaultRule(fault="refuse", key="A-1", times=1)
+        async with stage(TwinOptions(latency=0.5, calls=0, faults=(flaky,))) as on:
+            first = event(1, "A-1", hs_order_name="old")
+            on.queue.put([first])
+            await asyncio.sleep(0.4)  # its call is out
+            on.queue.put([first, event(2, "A-1", hs_order_name="new")])
+            await until(lambda: len(on.outcomes) == 3)
+        assert on.status_of(1) == ["rejected", "applied"]
+        assert on.status_of(2) == ["applied"]
+        assert shown(on.twin, "shop_order_id")["A-1"][1]["hs_order_name"] == "new"
+
+    virtual_time.run(story())
