@@ -33,6 +33,10 @@ test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" t
 test-faults: .venv/.dev  ## everything that may break, broken: a table of what was lost (nothing)
 	@$(BIN)/python -m tests.faults.matrix
 
+.PHONY: test-dead-letters
+test-dead-letters: .venv/.dev  ## dead letters in full: 50,000 to sieve, 1,000 to replay, every RabbitMQ at hand
+	@DEAD_LETTERS=50000 REPLAYS=1000 $(BIN)/pytest tests/dead_letters --timeout 600 $(ARGS)
+
 .PHONY: test-fast
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)

@@ -41,7 +41,7 @@ TIMEOUT: Final = 30.0  # seconds for any answer of the broker
 # commands on that are not yet applied, its client in the broker lumps them together.
 TOGETHER: Final = 32
 PAGE: Final = 1_000  # letters that one consumer holds; a quorum queue gives at most 2000
-SILENCE: Final = 0.1  # seconds without a delivery, after which the queue is asked
+SILENCE: Final = 0.05  # seconds without a delivery, after which the queue is asked
 SILENCES: Final = 2  # that it must say to be empty
 UNANSWERED: Final = 8
 TRIES: Final = 5  # for the lock

@@ -1,6 +1,7 @@
 """Replays on a real broker: with the service and the twin, killed, and against newer events."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -39,6 +40,7 @@ from tests.dead_letters.stand import (
     waiting,
 )
 
+MANY = int(os.environ.get("REPLAYS", "300"))
 NOW = datetime.now(UTC)  # noqa: TID251  (the twin's calendar is today's)
 OLD = (NOW - timedelta(hours=1)).isoformat()
 LATER = (NOW + timedelta(hours=1)).isoformat()
@@ -142,21 +144,22 @@ async def test_show_tells_the_history_the_runbook_and_what_hubspot_holds(
         assert missing.returncode == 1
 
 
-async def test_a_thousand_of_which_half_are_stale_beside_live_traffic(
-    amqp_url, command_environment
-):
-    """The end state is as if the fresh half had been replayed alone, and live events go on."""
+async def test_of_many_replays_half_are_stale_beside_live_traffic(amqp_url, command_environment):
+    """The end state is as if the fresh half had been replayed alone, and live events go on.
+
+    `REPLAYS=1000` for the whole promise.
+    """
     await prepared(amqp_url)
     await bury(
         amqp_url,
-        (letter(event(n, f"A-{n}", OLD, hs_order_name="old", hs_tax="1")) for n in range(1000)),
+        (letter(event(n, f"A-{n}", OLD, hs_order_name="old", hs_tax="1")) for n in range(MANY)),
     )
     now = datetime.now(UTC).isoformat()  # noqa: TID251
     async with running(amqp_url, command_environment) as twin:
-        newer = [event(f"n-{n}", f"A-{n}", now, hs_order_name="new") for n in range(500)]
-        whole = [event(f"w-{n}", f"A-{n}", now, hs_tax="2") for n in range(250)]
+        newer = [event(f"n-{n}", f"A-{n}", now, hs_order_name="new") for n in range(MANY // 2)]
+        whole = [event(f"w-{n}", f"A-{n}", now, hs_tax="2") for n in range(MANY // 4)]
         await send(amqp_url, *newer, *whole)
-        await outcomes(amqp_url, 750)
+        await outcomes(amqp_url, MANY * 3 // 4)
         over = asyncio.Event()
 
         async def live() -> int:
@@ -181,14 +184,14 @@ async def test_a_thousand_of_which_half_are_stale_beside_live_traffic(
         print(done.stderr.decode(), done.stdout.decode(), f"{sent} live events meanwhile")
         assert done.returncode == 0, done.stderr.decode()
         fates = {row["outcome"]: row["events"] for row in orjson.loads(done.stdout)}
-        assert fates == {"applied": 750, "superseded": 250}
-        await outcomes(amqp_url, 1000 + sent)
+        assert fates == {"applied": MANY * 3 // 4, "superseded": MANY // 4}
+        await outcomes(amqp_url, MANY + sent)
 
     held = names(twin)
-    for n in range(1000):
+    for n in range(MANY):
         assert held[f"A-{n}"] == {
-            "hs_order_name": "new" if n < 500 else "old",
-            "hs_tax": "2" if n < 250 else "1",
+            "hs_order_name": "new" if n < MANY // 2 else "old",
+            "hs_tax": "2" if n < MANY // 4 else "1",
         }
     assert await drained(amqp_url) == []
 
@@ -202,7 +205,7 @@ async def test_killed_at_any_moment_nothing_is_lost_and_a_repeat_is_known(
     chance = random.Random(5)
     command = [sys.executable, "-m", "service", "dlq", "replay", "--wait", "0", "--rate", "60"]
 
-    for _ in range(5):
+    for _ in range(3):
         replaying = await asyncio.create_subprocess_exec(
             *command, env=command_environment, stdout=DEVNULL, stderr=DEVNULL
         )
