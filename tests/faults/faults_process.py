@@ -49,6 +49,8 @@ def _at_frame(
             return not withhold
 
         each.amqp.watch = watch
+        if method == "basic.deliver":
+            each.amqp.reset()  # a short trace is delivered already: let it come again
 
     return step
 
