@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from service.core.crashes import Crashes
-from service.core.events import Delivery
+from service.core.deliveries import Delivery
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from pamqp.header import ContentHeader
 from yarl import URL
 
 from service.clock import stamp
-from service.core.events import Delivery
+from service.core.deliveries import Delivery
 from service.inbox import Inbox
 from service.lease import Lease
 

@@ -18,15 +18,10 @@ from typing import Any, BinaryIO, Final
 import orjson
 from pamqp.commands import Basic
 
-from service.core.events import (
-    OPERATIONS,
-    STRUCTURED,
-    Contribution,
-    Delivery,
-    Fault,
-    Malformed,
-    parse,
-)
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
+from service.core.malformed import Fault, Malformed
+from service.core.order_event import OPERATIONS, STRUCTURED
 
 COLUMNS: Final = ("type", "id", "source", "subject", "time")
 _OPTIONAL: Final = ("id_property", "sequence", "traceparent", "tracestate")

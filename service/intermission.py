@@ -12,7 +12,7 @@ import structlog
 from service.core import calls, replies
 from service.core.answers import BatchReply, NoReply
 from service.core.calls import BatchCall
-from service.core.events import Order
+from service.core.order_event import Order
 from service.core.pauses import Doubt, Pause, Pulse
 from service.core.reasons import Reason
 from service.core.verdicts import Cause, Halted, Retryable, Verdict

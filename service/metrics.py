@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
-from service.core.events import Operation
+from service.core.order_event import Operation
 from service.core.outcomes import Status
 from service.core.reasons import Code
 from service.core.verdicts import Cause

@@ -19,9 +19,11 @@ from service.core.backlog import Backlog, Batch, BatchPolicy
 from service.core.budget import FOREVER, BudgetPolicy
 from service.core.calls import BatchCall
 from service.core.crashes import accused
-from service.core.events import Contribution, Delivery, Malformed, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
 from service.core.flows import flow_for
 from service.core.handover import Handover
+from service.core.malformed import Malformed
 from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
 from service.core.outgoing import Outgoing
 from service.core.reasons import Reason

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.core.events import STRUCTURED
+from service.core.order_event import STRUCTURED
 
 ID_PROPERTY: Final = "shop_order_id"
 _START: Final = datetime(2026, 11, 22, 8, tzinfo=UTC)

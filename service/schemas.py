@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from service.core.events import OPERATIONS, RECORD_ID, OrderEvent, Timestamp
+from service.core.order_event import OPERATIONS, RECORD_ID, OrderEvent, Timestamp
 from service.core.outcomes import Status
 from service.core.reasons import Code
 

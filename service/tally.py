@@ -8,7 +8,9 @@ from typing import Final
 import structlog
 
 from service.core.backlog import Batch
-from service.core.events import Contribution, Delivery, Malformed
+from service.core.deliveries import Delivery
+from service.core.events import Contribution
+from service.core.malformed import Malformed
 from service.core.outcomes import Settlement
 from service.core.retries import Finish, PutBack, Step
 from service.core.verdicts import Refused, Rejected, Retryable, Verdict

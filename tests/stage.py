@@ -19,7 +19,8 @@ import orjson
 
 from service.core.backlog import BatchPolicy
 from service.core.budget import BudgetPolicy
-from service.core.events import STRUCTURED, Delivery
+from service.core.deliveries import Delivery
+from service.core.order_event import STRUCTURED
 from service.core.outgoing import Outgoing
 from service.core.retries import RetryPolicy
 from service.hubspot import HubSpot

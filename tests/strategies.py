@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from service.core.answers import BatchReply, NoReply
 from service.core.backlog import Batch
-from service.core.events import STRUCTURED, Contribution, Delivery, Operation, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
+from service.core.order_event import STRUCTURED, Operation
 from service.core.reasons import Code, Reason
 from service.core.slots import Slot, coalesce, slot_of
 from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable

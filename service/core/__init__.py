@@ -6,6 +6,7 @@ in as arguments. import-linter holds the wall (`make lint`).
 
 One arrow of an event's life a file, in the order of the flow:
 
+    deliveries, order_event, malformed    one AMQP message; what it should hold; what it may hold instead
     events    Delivery -> Contribution | Malformed
     slots     Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     repeats   the deliveries of an event that is held or was applied already

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
-from service.core.events import Contribution, Operation, Order
+from service.core.events import Contribution
+from service.core.order_event import Operation, Order
 from service.core.slots import Slot, coalesce, slot_of, without_epochs
 
 Trigger = Literal["size", "linger", "drain", "retry"]

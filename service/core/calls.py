@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from service.core.backlog import Batch
-from service.core.events import RECORD_ID
+from service.core.order_event import RECORD_ID
 from service.core.slots import Slot
 
 Endpoint = Literal["upsert", "update", "archive", "read"]

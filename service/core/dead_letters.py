@@ -15,7 +15,9 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
-from service.core.events import Contribution, Delivery, Malformed
+from service.core.deliveries import Delivery
+from service.core.events import Contribution
+from service.core.malformed import Malformed
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 

@@ -14,7 +14,7 @@ from service.core import calls, replies, staleness
 from service.core.answers import BatchReply, NoReply
 from service.core.backlog import Batch
 from service.core.calls import BatchCall
-from service.core.events import RECORD_ID, Operation
+from service.core.order_event import RECORD_ID, Operation
 from service.core.replies import Found, Missing
 from service.core.slots import Slot
 from service.core.staleness import Holding

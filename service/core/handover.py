@@ -11,7 +11,8 @@ tells by the broker's count of returns: one more than when it held the message i
 
 from dataclasses import dataclass, field
 
-from service.core.events import Contribution, Order
+from service.core.events import Contribution
+from service.core.order_event import Order
 
 Identified = tuple[str, str]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.core.answers import Problem, name_of
 from service.core.calls import BatchCall
-from service.core.events import RECORD_ID
+from service.core.order_event import RECORD_ID
 
 
 class Index:

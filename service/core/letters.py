@@ -10,7 +10,8 @@ from hashlib import blake2b
 from typing import Any, Final, Literal
 
 from service.core.dead_letters import fingerprint
-from service.core.events import Contribution, Delivery, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
 from service.core.outgoing import iso
 from service.core.reasons import Reason
 

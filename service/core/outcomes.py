@@ -15,7 +15,10 @@ from typing import Any, Final
 import orjson
 
 from service.core.dead_letters import dead_letter
-from service.core.events import STRUCTURED, Contribution, Delivery, Malformed, Operation
+from service.core.deliveries import Delivery
+from service.core.events import Contribution
+from service.core.malformed import Malformed
+from service.core.order_event import STRUCTURED, Operation
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 from service.core.retries import Exhausted, Finish

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.core.events import Order
+from service.core.order_event import Order
 from service.core.reasons import Code, Reason
 from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable, Verdict
 

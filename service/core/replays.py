@@ -15,8 +15,9 @@ from typing import Any, Final
 import orjson
 
 from service.core.dead_letters import HISTORY_MAX
-from service.core.events import STRUCTURED, Delivery, Properties
+from service.core.deliveries import Delivery, Properties
 from service.core.letters import Letter
+from service.core.order_event import STRUCTURED
 
 RAMP: Final = (1, 5, 25, 100)
 LARGEST: Final = 500  # events a step, from then on

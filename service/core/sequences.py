@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from service.core.events import Contribution, Order
+from service.core.events import Contribution
+from service.core.order_event import Order
 from service.core.slots import Slot
 from service.core.verdicts import Stale
 

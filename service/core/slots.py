@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from service.core.events import Contribution, Operation, Order
+from service.core.events import Contribution
+from service.core.order_event import Operation, Order
 
 # (what waits, what arrives) -> what both together are. A pair that is not here keeps apart.
 MERGES: Final[Mapping[tuple[Operation, Operation], Operation]] = {

@@ -29,7 +29,7 @@ from yarl import URL
 
 from service.clock import stamp
 from service.core import letters
-from service.core.events import Delivery
+from service.core.deliveries import Delivery
 from service.core.letters import Letter
 from service.topology import KEPT_LIMIT
 

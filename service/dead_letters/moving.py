@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from service.core.events import Delivery
+from service.core.deliveries import Delivery
 from service.core.replays import Replay, producers
 from service.core.sieve import Sieve
 from service.dead_letters.looker import Found, Looker

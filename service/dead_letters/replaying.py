@@ -16,7 +16,8 @@ from service.core import calls, letters, staleness
 from service.core.answers import BatchReply, NoReply
 from service.core.backlog import HISTORIES
 from service.core.calls import BatchCall
-from service.core.events import Contribution, Operation
+from service.core.events import Contribution
+from service.core.order_event import Operation
 from service.core.outgoing import iso
 from service.core.replays import Mend, MendError, Replay, Report, obstacle, replay, steps
 from service.core.sieve import Groups, Sieve

@@ -13,7 +13,7 @@ from itertools import count
 import httpx
 import orjson
 
-from service.core.events import STRUCTURED
+from service.core.order_event import STRUCTURED
 from service.event_files import Filed
 from service.publish import Target, publish
 

@@ -18,8 +18,11 @@ import orjson
 
 from service.core.answers import BatchReply, NoReply
 from service.core.backlog import Backlog, Batch, BatchPolicy
-from service.core.events import Contribution, Delivery, Malformed, Operation, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
 from service.core.flows import Flow, flow_for
+from service.core.malformed import Malformed
+from service.core.order_event import Operation
 from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
 from service.core.outgoing import Outgoing
 from service.core.repeats import Fresh, Held, Repeats

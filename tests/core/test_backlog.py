@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.core.backlog import BUSY, HISTORIES, PATIENCE, Backlog, BatchPolicy
-from service.core.events import Operation
+from service.core.order_event import Operation
 from service.core.slots import coalesce, separate, slot_of
 from tests.strategies import OPERATIONS, VALUES, contribution
 

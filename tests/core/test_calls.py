@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given
 
 from service.core import calls
-from service.core.events import RECORD_ID
+from service.core.order_event import RECORD_ID
 from tests.strategies import batch, contribution, slot, traffic
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.answers import BatchReply, NoReply
-from service.core.events import RECORD_ID
 from service.core.flows import flow_for
+from service.core.order_event import RECORD_ID
 from service.core.verdicts import Applied, Halted, Rejected, Retryable, Stale
 from tests.strategies import batch, contribution, slot
 from tests.strategies import replies as any_reply

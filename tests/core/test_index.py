@@ -4,8 +4,8 @@ import pytest
 
 from service.core.answers import problem
 from service.core.calls import BatchCall, Input
-from service.core.events import RECORD_ID
 from service.core.index import Index
+from service.core.order_event import RECORD_ID
 
 
 def _index(*keys, id_property="k", endpoint="upsert"):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.events import Malformed, parse
+from service.core.events import parse
+from service.core.malformed import Malformed
 from service.core.outcomes import Status, conclude, conclude_malformed, outcome_id
 from service.core.reasons import Code, Reason
 from service.core.retries import Exhausted, Finish

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.events import Order
+from service.core.order_event import Order
 from service.core.pauses import FIRST, LONGEST, OUTAGE_CALLS, SELDOM, Doubt, Pause, Pulse
 from service.core.reasons import Code, Reason
 from service.core.verdicts import Applied, Cause, Halted, Retryable

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service.core import replies
 from service.core.answers import BatchReply, NoReply
 from service.core.calls import BatchCall, Input
-from service.core.events import RECORD_ID
+from service.core.order_event import RECORD_ID
 from service.core.reasons import Code
 from service.core.verdicts import Applied, Halted, Refused, Rejected, Retryable
 from tests.strategies import JSON

@@ -13,7 +13,9 @@ from pamqp.commands import Basic
 
 from service import topology
 from service.core.dead_letters import dead_letter
-from service.core.events import STRUCTURED, Contribution, Delivery, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
+from service.core.order_event import STRUCTURED
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code, Reason
 from service.sections import RabbitMQ

@@ -16,7 +16,8 @@ from jsonschema_rs import validator_for
 
 from service.broker import PrivateBroker
 from service.clock import stamp
-from service.core.events import Contribution, Delivery, parse
+from service.core.deliveries import Delivery
+from service.core.events import Contribution, parse
 from service.sections import RabbitMQ
 from service.topology import Topology, declare
 from tests.deploy.manifests import ROOT

@@ -19,7 +19,7 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from service.clock import stamp
-from service.core.events import STRUCTURED
+from service.core.order_event import STRUCTURED
 from service.core.outgoing import iso
 from service.sections import RabbitMQ
 from service.topology import Topology, declare

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from service.broker import PrivateBroker
 from service.cli.tree import app
 from service.config import BrokerSettings, Settings
-from service.core.events import STRUCTURED
+from service.core.order_event import STRUCTURED
 from service.doctor import Finding, Trouble, examine
 from service.topology import Topology, declare
 from service.twin.options import TwinOptions

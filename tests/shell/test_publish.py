@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 
 from service.cli.exits import Exit
-from service.core.events import STRUCTURED, Contribution
+from service.core.events import Contribution
+from service.core.order_event import STRUCTURED
 from service.event_files import Filed, FileError, faults, from_csv, from_json, from_path, read
 from service.publish import NotPublishedError, Target, publish
 from service.sections import RabbitMQ

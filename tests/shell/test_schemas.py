@@ -15,7 +15,9 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.core.events import OPERATIONS, Contribution, Malformed, Operation
+from service.core.events import Contribution
+from service.core.malformed import Malformed
+from service.core.order_event import OPERATIONS, Operation
 from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
 from service.core.reasons import Code, Reason
 from service.core.retries import Exhausted, Finish

@@ -1,0 +1,76 @@
+"""One AMQP message handed to us, as a plain value. It exists until it is settled, or until its epoch ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class Properties(Protocol):
+    """The AMQP properties of a message, as far as we read or copy them."""
+
+    content_type: str | None
+    content_encoding: str | None
+    headers: Any
+    delivery_mode: int | None
+    correlation_id: str | None
+    reply_to: str | None
+    message_id: str | None
+    timestamp: datetime | None
+    message_type: str | None
+    app_id: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """One AMQP message handed to us. It exists until it is settled, or until its epoch ends."""
+
+    epoch: int  # the channel it came on; an ack on any other is a lie
+    tag: int
+    queue: str
+    exchange: str
+    routing_key: str
+    redelivered: bool
+    properties: Properties
+    body: bytes
+    received_at: datetime
+
+    @property
+    def returns(self) -> int:
+        """How often it went back to the queue before, as far as the broker counts: 0 the first time.
+
+        RabbitMQ 4.3 counts only what looks like a failure in `x-delivery-count`, everything in
+        `x-acquired-count`. On what was never delivered before, both are the producer's invention.
+        """
+        if not self.redelivered:
+            return 0
+        counts = (self.headers.get(n) for n in ("x-delivery-count", "x-acquired-count"))
+        return max((c for c in counts if type(c) is int), default=0)
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """The message's headers, {} where it has none."""
+        return self.properties.headers or {}
+
+    @property
+    def replays(self) -> int:
+        """How often this event was replayed out of the dead letters."""
+        count = self.headers.get("ordersync-replays", 0)
+        return count if type(count) is int and count > 0 else 0
+
+    @property
+    def came_back(self) -> bool:
+        """Whether it comes out of the dead letters, however: by `dlq replay`, by a shovel, by hand.
+
+        Any header of ours says so, and the broker's x-death. A producer's event has neither.
+        """
+        for name in self.properties.headers or ():  # noqa: SIM110  (every event pays; a generator is dearer)
+            if name.startswith("ordersync-") or name == "x-death":
+                return True
+        return False
+
+    @property
+    def forced(self) -> bool:
+        """Whether an operator wants it written over whatever is newer."""
+        force = self.headers.get("ordersync-force")  # any AMQP value, a list too
+        return force is True or force == "true"
