@@ -191,7 +191,7 @@ async def _majority_lost(on: Stand) -> None:
 
 
 FAULTS = [
-    Fault("leader-killed", _leader_killed, "broker", cluster=True, recovers_within=15.0),
+    Fault("leader-killed", _leader_killed, "broker", cluster=True),
     Fault("majority-lost", _majority_lost, "broker", cluster=True),
     Fault("broker-restarted", _restarted, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-killed", _killed, "broker", recovers_within=RESTARTED_WITHIN),
