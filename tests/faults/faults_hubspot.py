@@ -26,7 +26,7 @@ SCRIPTS: dict[str, tuple[tuple[str, ...], float]] = {
     ),
     "anonymous": (("anonymous key=*7 operation=upsert,update",), 6.0),
     "refused-whole": (("refuse-batch key=*37 operation=upsert,update blame=nobody",), 6.0),
-    "empty": (("empty every=4",), 6.0),
+    "empty": (("empty every=4 operation=upsert,update",), 6.0),
 }
 
 
