@@ -281,6 +281,18 @@ def certificates(tmp_path: Path) -> Path:
     return tmp_path
 
 
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("localhost", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.1)
+            else:
+                writer.close()
+                return
+
+
 async def test_over_tls_by_client_certificate_as_the_example_says(
     request: pytest.FixtureRequest, certificates: Path, topology: Topology
 ) -> None:
@@ -302,6 +314,7 @@ async def test_over_tls_by_client_certificate_as_the_example_says(
     program = request.getfixturevalue("server")
     with PrivateBroker(program=program, plugins=plugins, settings=settings):
         files = f"cafile={certificates}/ca.crt&certfile={certificates}/client.crt&keyfile={certificates}/client.key"
+        await _listening(port)  # the node answers on its plain port a moment before
         await check(f"amqps://localhost:{port}/orders?auth=external&{files}", topology)
         with pytest.raises(aiormq.exceptions.AMQPConnectionError):
             await check(f"amqps://localhost:{port}/orders?cafile={certificates}/ca.crt", topology)
