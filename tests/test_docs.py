@@ -1,13 +1,33 @@
-"""What the pages say is there: tests that are named exist, defaults are the defaults."""
+"""What the pages say is there: links lead somewhere, tests that are named exist, defaults are the defaults."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from service.cli.exits import Exit
 from service.config import ALL, Setting
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    page
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"))
+    if page.is_file()
+)
 README = (ROOT / "README.md").read_text()
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = FENCED.sub("", page.read_text())
+    targets = [t for t in re.findall(r"\]\(([^)#\s]+)", prose) if "://" not in t]
+
+    assert not [t for t in targets if not (page.parent / t).exists()]
 
 
 def test_the_tests_that_the_readme_calls_proofs_are_where_it_says() -> None:
