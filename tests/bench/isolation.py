@@ -1,6 +1,9 @@
 """What finding the culprits costs: records a second at 110 calls per 10 s with 1 % poison, in virtual time."""
 
 import asyncio
+import logging
+
+import structlog
 
 from service.core.budget import BudgetPolicy
 from service.twin import FaultRule, TwinOptions
@@ -13,6 +16,7 @@ POISON = "tomorrow"
 
 def isolation() -> None:
     """One line a kind of refusal."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     print(
         f"isolation: {RECORDS} records, 1 % of them poison, 110 calls per 10 s, twin answers in 100 ms"
     )
