@@ -8,6 +8,7 @@ A delivery whose channel died holds nothing, though its call may still be out: i
 place in the lane at once. Had it to wait for the call, newer events of the order would pass it.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from service.core.events import Contribution
@@ -38,7 +39,8 @@ class Repeats:
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._held: dict[Identified, _Holding] = {}
-        self._outcomes: dict[Identified, Outgoing] = {}
+        # Ordered: the oldest goes in one step. A dict walks over all that it has lost to find its first.
+        self._outcomes: OrderedDict[Identified, Outgoing] = OrderedDict()
 
     def arrive(self, contribution: Contribution) -> Fresh | Held | Outgoing:
         """What this delivery is: Fresh, Held, or the outcome that its event got (to be sent again)."""
@@ -56,12 +58,10 @@ class Repeats:
     def applied(self, contribution: Contribution, outcome: Outgoing) -> tuple[Contribution, ...]:
         """The event is done; returns the repeats that waited for it, to be answered the same."""
         identity = contribution.identity
-        self._outcomes.pop(
-            identity, None
-        )  # a replay's outcome is the newest, not as old as the first
         self._outcomes[identity] = outcome
+        self._outcomes.move_to_end(identity)  # a replay's is the newest, not as old as the first
         if len(self._outcomes) > self._reach:
-            del self._outcomes[next(iter(self._outcomes))]
+            self._outcomes.popitem(last=False)
         return self._released(contribution)
 
     def failed(self, contribution: Contribution) -> tuple[Contribution, ...]:

@@ -114,6 +114,8 @@ def overwriter(slot: Slot, index: int) -> Contribution | None:
 
     An event without values (an archive, an upsert that only wants the order to exist) is never overwritten.
     """
+    if index == len(slot.contributions) - 1:
+        return None
     surviving = set(slot.contributions[index].values)
     if not surviving:
         return None
