@@ -197,12 +197,10 @@ class Pipeline:
             if batch is not None:
                 self._calls_out += 1
                 story = self._carry(batch, tasks)
-                self._spawn(
-                    tasks, self._shell.traced(batch, story) if self._shell.traced else story
-                )
-                await asyncio.sleep(
-                    0
-                )  # it runs up to its call and spends the budget that let it in
+                traced = self._shell.traced
+                self._spawn(tasks, traced(batch, story) if traced else story)
+                # It runs up to its call and spends the budget that let it in.
+                await asyncio.sleep(0)
 
     def _wait(self, now: float, stopping: asyncio.Task[float]) -> float:
         """Seconds until a batch may leave; FOREVER = until something happens."""

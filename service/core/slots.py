@@ -38,9 +38,8 @@ class Slot:
     company: int = 0  # slots under one suspicion travel together and with nobody else; 0 = free
     sealed: bool = False  # takes no more contributions
     ambiguous: bool = False  # an earlier try may have been applied: `created` cannot be known
-    checked: bool = (
-        False  # came out of the dead letters: what is newer in HubSpot is read before it is written
-    )
+    # Came out of the dead letters: what is newer in HubSpot is read before it is written.
+    checked: bool = False
 
     def merged(self) -> dict[str, str]:
         """The values that the write carries: field by field, the latest."""
