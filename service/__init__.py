@@ -9,7 +9,7 @@ decides nothing; import-linter holds the floors (pyproject.toml).
     cli, __main__   arguments -> one of the stories below; exit codes
     app             builds and wires everything; signals, the order of the end
     pipeline        the story of `run`: take in, send out, settle
-    consumer        RabbitMQ -> Delivery, ack (inbox: frames -> deliveries; lease, caution: may we still?)
+    consumer        RabbitMQ -> Delivery, ack (inbox: bytes -> deliveries; lease, caution: may we still?)
     line            the calls, within the budget (hubspot: HTTP; token: who we are)
     intermission    intake closed, a probe finds out when to open it
     publisher       outcomes and dead letters -> RabbitMQ, confirmed

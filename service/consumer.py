@@ -12,16 +12,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import count, groupby
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import aiormq
 import structlog
-from aiormq.abc import AbstractChannel, ChannelFrame, DeliveredMessage
+from aiormq.abc import AbstractChannel, AbstractConnection, ChannelFrame, DeliveredMessage
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 from yarl import URL
 
-from service.clock import stamp
 from service.core.deliveries import Delivery
 from service.inbox import Inbox
 from service.lease import Lease
@@ -143,11 +141,11 @@ class Consumer:
         if self._wanted.is_set():
             self._unwanted.clear()  # which ended the connection before this one
         async with asyncio.timeout(OPENING):
-            connection = await aiormq.connect(self._url)
+            connection = await aiormq.connect(self._url, transport_factory=(inbox := Inbox()))
         proving: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(OPENING):
-                epochs = [await self._open_epoch(connection, queue) for queue in self._queues]
+                epochs = [await self._open_epoch(connection, inbox, q) for q in self._queues]
             self._consumed = True
             log.info("intake_opened", queues=list(self._queues))
             proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._prefetch))
@@ -179,20 +177,20 @@ class Consumer:
         finally:
             unwanted.cancel()
 
-    async def _open_epoch(self, connection: aiormq.abc.AbstractConnection, queue: str) -> _Epoch:
+    async def _open_epoch(self, connection: AbstractConnection, inbox: Inbox, queue: str) -> _Epoch:
         channel = await connection.channel(publisher_confirms=False)
         epoch = _Epoch(next(self._numbers), queue, channel)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
         await channel.basic_qos(prefetch_count=self._prefetch)
         self._epochs[epoch.number] = epoch
 
-        def hand_over(method: Basic.Deliver, header: ContentHeader, body: bytes) -> None:
-            if epoch.number in self._epochs:
-                self._arrived(_delivery(epoch, method, header, body))
-
-        channel.frames = cast("Any", Inbox(channel.frames, hand_over))
+        inbox.read(channel.number, epoch.number, queue, self._hand_over)
         await channel.basic_consume(queue, _never_called)
         return epoch
+
+    def _hand_over(self, delivery: Delivery) -> None:
+        if delivery.epoch in self._epochs:
+            self._arrived(delivery)
 
     def _cancelled(self, queue: str) -> None:
         """The broker cancelled us: the queue was deleted, or (4.3) the ack timeout was hit. Begin anew."""
@@ -212,17 +210,3 @@ class Consumer:
 async def _never_called(message: DeliveredMessage) -> None:
     """The callback that aiormq asks for: the inbox is before it."""
     raise AssertionError(message)
-
-
-def _delivery(epoch: _Epoch, method: Basic.Deliver, header: ContentHeader, body: bytes) -> Delivery:
-    return Delivery(
-        epoch.number,
-        method.delivery_tag or 0,
-        epoch.queue,
-        method.exchange or "",
-        method.routing_key or "",
-        bool(method.redelivered),
-        header.properties,
-        body,
-        stamp(),
-    )

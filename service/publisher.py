@@ -113,18 +113,18 @@ class Publisher:
         closing = channel.closing
         closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
         try:
-            await self._answered((confirm for _, confirm in sent), channel)
+            await self._answered([confirm for _, confirm in sent], channel)
             return [
-                m
-                for m, (_, confirm) in zip(messages, sent, strict=True)
-                if not await self._taken(m, confirm)
+                message
+                for message, (_, confirm) in zip(messages, sent, strict=True)
+                if not self._taken(message, confirm)
             ]
         finally:
             closing.cancel()  # our observer alone
             for name, _ in sent:
                 channel.message_id_delivery_tag.pop(name, None)
 
-    async def _answered(self, confirms: Iterable[asyncio.Future[Any]], channel: Channel) -> None:
+    async def _answered(self, confirms: Sequence[asyncio.Future[Any]], channel: Channel) -> None:
         """Return when the broker has answered for all.
 
         An alarm's time does not count: what is published anew meanwhile only comes on top of what lies
@@ -133,12 +133,12 @@ class Publisher:
         Raises:
             TimeoutError: no answer within CONFIRM_TIMEOUT, though we are not blocked.
         """
-        left = set(confirms)
-        while left:
-            _, left = await asyncio.wait(left, timeout=CONFIRM_TIMEOUT)
-            if left and not await _blocked(channel):
-                raise TimeoutError(f"no confirm within {CONFIRM_TIMEOUT:g} s")
-            self.trouble = BLOCKED if left else self.trouble
+        for confirm in confirms:  # they come in order, many at once: most are there when asked for
+            while not confirm.done():
+                await asyncio.wait([confirm], timeout=CONFIRM_TIMEOUT)
+                if not confirm.done() and not await _blocked(channel):
+                    raise TimeoutError(f"no confirm within {CONFIRM_TIMEOUT:g} s")
+                self.trouble = self.trouble if confirm.done() else BLOCKED
 
     def _enter(self, channel: Channel) -> tuple[str, asyncio.Future[Any]]:
         """Put one publish into aiormq's own books, as its basic_publish does, to get its confirm.
@@ -173,9 +173,9 @@ class Publisher:
             part = ContentBody(message.body[start : start + channel.max_content_size])
             yield marshal(part, channel.number)
 
-    async def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
+    def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
         try:
-            await confirm
+            confirm.result()
         except aiormq.exceptions.PublishError:
             self._refused(
                 f"nothing is bound to {self._exchanges[message.exchange]} for {message.routing_key}"

@@ -12,7 +12,7 @@ exactly one berth: the heads that could share a call.
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
@@ -96,7 +96,7 @@ class Backlog:
         if alike and (merged := coalesce(lane.slots[-1], contribution)) is not None:
             lane.slots[-1] = merged
             return
-        slot = replace(slot_of(contribution, now), not_before=not_before)
+        slot = slot_of(contribution, now, not_before)
         lane.slots.append(slot)
         if len(lane.slots) == 1 and not lane.travelling:
             self._moor(slot)

@@ -34,6 +34,7 @@ class Delivery:
     properties: Properties
     body: bytes
     received_at: datetime
+    fault: str | None = None  # why its properties could not be read
 
     @property
     def returns(self) -> int:

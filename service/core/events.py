@@ -67,6 +67,11 @@ def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
             raise _Unreadable(  # noqa: TRY301  (the one way out)
                 Code.OVERSIZED, "", f"the body has {len(delivery.body)} bytes, more than {MAX_BODY}"
             )
+        if delivery.fault is not None:
+            document = leniently(delivery.body)
+            raise _Unreadable(  # noqa: TRY301
+                Code.NOT_CLOUDEVENT, "", f"its AMQP properties cannot be read: {delivery.fault}"
+            )
         if _is_structured(delivery):
             event = READER.validate_json(delivery.body)
         else:
@@ -130,7 +135,8 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
     operation, back = OPERATIONS[event.type], delivery.came_back
     if isinstance(event, ArchiveEvent):
         return Contribution(delivery, event, operation, order, {}, back, back)
-    values = {name: as_hubspot(value) for name, value in event.data.properties.items()}
+    properties = event.data.properties.items()
+    values = {n: v if type(v) is str else as_hubspot(v) for n, v in properties}
     if values.get(order.id_property, order.key) != order.key:
         raise _Unreadable(
             Code.INVALID_EVENT,

@@ -9,6 +9,7 @@ What a process returned itself is no takeover: its own calls are known to it, th
 tells by the broker's count of returns: one more than when it held the message itself.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from service.core.events import Contribution
@@ -23,7 +24,8 @@ class Handover:
 
     overlap: float
     reach: int  # deliveries remembered, the oldest forgotten first
-    _returns: dict[Identified, int] = field(default_factory=dict)  # when it was ours
+    # When it was ours. Ordered: the oldest goes in one step.
+    _returns: OrderedDict[Identified, int] = field(default_factory=OrderedDict)
     _own: set[int] = field(default_factory=set)  # epochs that follow one of ours
     _taken: set[int] = field(default_factory=set)  # epochs that follow somebody else's
     _first: dict[Order, Identified] = field(default_factory=dict)
@@ -38,10 +40,10 @@ class Handover:
                 self._until = now + self.overlap
             if now < self._until:
                 self._first.setdefault(contribution.order, identity)
-        self._returns.pop(identity, None)
         self._returns[identity] = delivery.returns
+        self._returns.move_to_end(identity)
         if len(self._returns) > self.reach:
-            del self._returns[next(iter(self._returns))]
+            self._returns.popitem(last=False)
 
     def not_before(self, contribution: Contribution, now: float) -> float:
         """The moment until which the event has to wait; 0.0 = it need not."""

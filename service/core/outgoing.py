@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 
@@ -23,6 +24,7 @@ class Outgoing:
     app_id: str | None = None
 
 
+@lru_cache(maxsize=1024)  # what is read at once arrived at one moment
 def iso(stamp: datetime) -> str:
     """RFC 3339 in UTC with a Z and milliseconds."""
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

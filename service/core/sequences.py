@@ -8,6 +8,7 @@ An event that arrives after a newer one merges with nobody (`apart`): whether it
 when its turn comes, because the newer one may still fail.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -26,8 +27,10 @@ class Sequences:
 
     def __init__(self, reach: int) -> None:
         self._reach = reach
-        self._arrived: dict[_Line, str] = {}
-        self._applied: dict[_Line, tuple[str, str]] = {}  # newest sequence and its event's id
+        self._arrived: OrderedDict[_Line, str] = OrderedDict()
+        self._applied: OrderedDict[_Line, tuple[str, str]] = (
+            OrderedDict()
+        )  # newest sequence and its event's id
 
     def arrive(self, contribution: Contribution) -> Contribution:
         """The event as it may travel: apart from others where a newer one came before it."""
@@ -66,8 +69,8 @@ def _line(contribution: Contribution) -> _Line:
     return contribution.event.source, contribution.order
 
 
-def _remember(memory: dict[_Line, T], line: _Line, value: T, reach: int) -> None:
-    memory.pop(line, None)
+def _remember(memory: OrderedDict[_Line, T], line: _Line, value: T, reach: int) -> None:
     memory[line] = value
+    memory.move_to_end(line)
     if len(memory) > reach:
-        del memory[next(iter(memory))]
+        memory.popitem(last=False)

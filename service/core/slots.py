@@ -51,21 +51,15 @@ class Slot:
         return values
 
 
-def slot_of(contribution: Contribution, now: float) -> Slot:
+def slot_of(contribution: Contribution, now: float, not_before: float = 0.0) -> Slot:
     """A slot of its own for one event."""
-    if contribution.apart:
-        return _apart(contribution, now)
-    return Slot(contribution.order, contribution.operation, (contribution,), now)
-
-
-def _apart(contribution: Contribution, now: float) -> Slot:
-    checked = contribution.came_back and not contribution.delivery.forced
     return Slot(
         contribution.order,
         contribution.operation,
         (contribution,),
         now,
-        checked=checked,
+        not_before=not_before,
+        checked=contribution.came_back and not contribution.delivery.forced,
     )
 
 

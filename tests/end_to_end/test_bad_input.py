@@ -1,9 +1,14 @@
 """Whatever a producer sends: an outcome and a dead letter with a sentence, or it is served. Nothing stops."""
 
+import struct
 from typing import Any
 
 import orjson
 import pytest
+from aiormq.abc import AbstractConnection, ChannelFrame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.frame import marshal
 
 from tests.end_to_end.running import running
 from tests.stage import event
@@ -17,6 +22,14 @@ def _changed(**changes: Any) -> bytes:
 
 def _without(name: str) -> bytes:
     return orjson.dumps({key: value for key, value in GOOD.items() if key != name})
+
+
+def _nested(depth: int) -> bytes:
+    """A headers table with a table in it, and so on."""
+    table = b""
+    for _ in range(depth):
+        table = b"\x01n" + b"F" + struct.pack(">I", len(table)) + table
+    return struct.pack(">I", len(table)) + table
 
 
 BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
@@ -93,6 +106,50 @@ async def test_headers_that_would_steer_the_broker_stay_behind(amqp_url: str) ->
     assert (copied.expiration, copied.user_id, copied.priority) == (None, None, None)
     assert headers["ordersync-message-id"] == "the producer's"
     assert copied.message_id != "the producer's"
+
+
+UNDECODABLE = {  # flags and values of properties that no client library of ours would send
+    "a date outside the calendar": struct.pack(">HQ", 0x0040, 2**63),
+    "a content type that is not text": struct.pack(">HBB", 0x8000, 1, 0xFF),
+    "tables within tables": struct.pack(">H", 0x2000) + _nested(3_000),
+}
+
+
+@pytest.mark.parametrize("what", UNDECODABLE)
+async def test_properties_that_nobody_can_decode_are_one_messages_fault(
+    amqp_url: str, what: str
+) -> None:
+    async with running(amqp_url) as on:
+        await on.publish(orjson.dumps(GOOD | {"id": "before", "subject": "A-0"}))
+        await _publish_raw(
+            on.channel.connection, UNDECODABLE[what], orjson.dumps(GOOD | {"id": "fault"})
+        )
+        await on.publish(orjson.dumps(GOOD | {"id": "after"}))
+        await on.until(lambda: len(on.outcomes) == 3 and len(on.dead_letters) == 1)
+
+    became = {o["data"]["event"]["id"]: o["data"] for o in on.outcomes}
+    assert {name: data["status"] for name, data in became.items()} == {
+        "before": "applied",
+        "fault": "malformed",
+        "after": "applied",
+    }
+    assert became["fault"]["reason"]["code"] == "not_cloudevent"
+    assert "AMQP properties cannot be read" in became["fault"]["reason"]["message"]
+    assert orjson.loads(on.dead_letters[0].body)["id"] == "fault"
+
+
+async def _publish_raw(connection: AbstractConnection, properties: bytes, body: bytes) -> None:
+    """A message whose properties are these bytes."""
+    channel = await connection.channel(publisher_confirms=False)
+    header = struct.pack(">HHQ", 60, 0, len(body)) + properties
+    payload = b"".join(
+        [
+            marshal(Basic.Publish(exchange="orders.events"), channel.number),
+            struct.pack(">BHI", 2, channel.number, len(header)) + header + b"\xce",
+            marshal(ContentBody(body), channel.number),
+        ]
+    )
+    await connection.write_queue.put(ChannelFrame(payload, should_close=False))
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])
