@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
 
     # What an event leaves behind is freed by reference; the collector would walk all that is held for nothing.
     gc.freeze()
-    gc.set_threshold(5_000, 10, 10)
+    gc.set_threshold(50_000, 20, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_signalled(settings))
 

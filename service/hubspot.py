@@ -78,6 +78,9 @@ class HubSpot:
             return NoReply(f"no answer within {self._timeout:g} s", sent=True)
         except httpx.RequestError as error:
             return NoReply(_said(error), sent=not isinstance(error, _NOT_SENT))
+        # It is read. A response and its stream hold each other, and what was sent: they would wait for the
+        # collector, 150 KB a call.
+        del answer.stream
         return BatchReply(
             answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content
         )
