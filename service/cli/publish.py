@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -97,19 +97,33 @@ def publish(
 @contextmanager
 def _on_disk(file: Path, form: Format | None) -> Iterator[Path]:
     """The file, or stdin as one: it is read twice, to check all of it before any of it is sent."""
-    with TemporaryDirectory(prefix="ordersync-") as folder:
+    if str(file) != "-" and not file.is_file():
+        raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
+    if str(file) != "-" and form is None:
+        yield file
+        return
+    with TemporaryDirectory(prefix="ordersync-", dir=_writable()) as folder:
         if str(file) == "-":
             path = Path(folder, f"stdin.{form or Format.NDJSON}")
             with path.open("wb") as copy:
                 shutil.copyfileobj(sys.stdin.buffer, copy)
-        elif not file.is_file():
-            raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
-        elif form is not None:
+        else:
             path = Path(folder, f"given.{form}")
             path.symlink_to(file.resolve())
-        else:
-            path = file
         yield path
+
+
+def _writable() -> str:
+    """The folder for temporary files.
+
+    Raises:
+        typer.Exit: there is none, as in a container whose file system is read-only; it was said.
+    """
+    try:
+        return gettempdir()
+    except FileNotFoundError:
+        say("no folder for temporary files can be written to: mount one at /tmp, or name a file")
+        raise typer.Exit(Exit.FAILED) from None
 
 
 def _checked(source: Callable[[], Iterator["Filed"]], id_property: str | None) -> int:

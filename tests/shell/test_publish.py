@@ -3,6 +3,8 @@
 import asyncio
 import csv as csv_files
 import io
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -366,6 +368,23 @@ def test_from_line_leaves_out_what_is_confirmed_already(command, tmp_path, amqp_
     command("topology", "apply", RABBITMQ__URL=amqp_url)
 
     assert command("publish", path, "--from-line", 8).err == "published 3 events\n"
+
+
+@pytest.mark.parametrize(("name", "code"), [("-", Exit.FAILED), ("given", 0)])
+def test_where_nothing_can_be_written_a_file_is_still_published(tmp_path, name, code):
+    """As in a container with a read-only file system: here the size of a file may not pass 0."""
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson(event(1)))
+    file = path if name == "given" else name
+    program = f"ulimit -f 0; exec {sys.executable} -m service publish --dry-run {file}"
+
+    ended = subprocess.run(
+        ["sh", "-c", program], input=path.read_bytes(), capture_output=True, check=False
+    )
+
+    assert ended.returncode == code, ended.stderr
+    assert (b"mount one at /tmp" in ended.stderr) == (code == Exit.FAILED)
+    assert b"Traceback" not in ended.stderr
 
 
 class Stdin:
