@@ -146,6 +146,17 @@ def test_every_variable_is_a_setting() -> None:
     assert {name for name in names if name.startswith("ORDERSYNC_")} <= KNOWN
 
 
+def test_compose_is_read_by_the_old_docker_compose_and_the_new() -> None:
+    """1.29, which Debian 12 has, knows nothing but these on top; `publish -` needs a place to keep what it reads."""
+    (compose,) = documents(ROOT / "compose.yaml")
+
+    assert compose.keys() <= {"services", "networks", "volumes", "secrets", "configs"}
+    assert compose["services"]["ordersync"]["read_only"]
+    assert "/tmp" in compose["services"]["ordersync"]["tmpfs"]
+    for service in compose["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
 def test_the_mounted_secrets_and_the_config_map_make_a_valid_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
