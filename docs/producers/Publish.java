@@ -1,4 +1,6 @@
-// Publish order events. Needs com.rabbitmq:amqp-client 5.x and a JSON library of yours; AMQP_URL in the environment.
+// Publish order events. AMQP_URL in the environment; Java 15 or later, com.rabbitmq:amqp-client 5.x and slf4j-api:
+//   java -cp amqp-client.jar:slf4j-api.jar Publish.java
+// Write the JSON with a library as soon as a value of yours goes into it.
 import com.rabbitmq.client.AMQP;
 import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;

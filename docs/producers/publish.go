@@ -1,4 +1,6 @@
-// Publish order events. go get github.com/rabbitmq/amqp091-go github.com/google/uuid; AMQP_URL in the environment.
+// Publish order events. AMQP_URL in the environment; amqp091-go 1.6 or later:
+//
+//	go mod init example && go get github.com/rabbitmq/amqp091-go github.com/google/uuid && go run publish.go
 package main
 
 import (
@@ -39,7 +41,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	returned := channel.NotifyReturn(make(chan amqp.Return, 3)) // no queue took it
-	for number := range 3 {
+	for number := 0; number < 3; number++ {
 		event := upserted(fmt.Sprintf("A-%d", number), map[string]any{"hs_order_name": "Tent", "hs_total_price": "129.90"})
 		body, err := json.Marshal(event)
 		if err != nil {

@@ -23,6 +23,7 @@ from service.topology import Topology, declare
 from tests.deploy.manifests import ROOT
 
 FOLDER = ROOT / "docs" / "producers"
+JARS = ("amqp-client.jar", "slf4j-api.jar")  # Debian's: librabbitmq-client-java
 SCHEMA = validator_for(json.loads((ROOT / "schemas" / "order-event.v1.json").read_text()))
 
 
@@ -139,6 +140,42 @@ def test_node(amqp_url: str, node_modules: Path) -> None:
     shutil.copy(FOLDER / "publish.mjs", node_modules)
 
     run("node", "publish.mjs", folder=node_modules, AMQP_URL=amqp_url)
+
+    expect(amqp_url, 3)
+
+
+def test_java(amqp_url: str) -> None:
+    jars = [Path("/usr/share/java", name) for name in JARS]
+    if shutil.which("javac") is None or not all(jar.exists() for jar in jars):
+        pytest.skip("no JDK, or no librabbitmq-client-java: Publish.java is not run")
+    applied(amqp_url)
+
+    run("java", "-cp", ":".join(map(str, jars)), str(FOLDER / "Publish.java"), AMQP_URL=amqp_url)
+
+    expect(amqp_url, 3)
+
+
+@pytest.fixture(scope="module")
+def go_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module that has what publish.go imports."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("no Go on the PATH: publish.go is not run")
+    folder = tmp_path_factory.mktemp("go")
+    shutil.copy(FOLDER / "publish.go", folder)
+    for words in (("mod", "init", "example"), ("get", ".")):
+        done = subprocess.run(
+            (go, *words), cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip(f"go {words[0]} failed: publish.go is not run ({done.stderr[-200:]})")
+    return folder
+
+
+def test_go(amqp_url: str, go_module: Path) -> None:
+    applied(amqp_url)
+
+    run("go", "run", "publish.go", folder=go_module, AMQP_URL=amqp_url)
 
     expect(amqp_url, 3)
 
