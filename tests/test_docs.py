@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service import core
 from service.cli.exits import Exit
 from service.config import ALL, Setting
 
@@ -71,3 +72,36 @@ def test_no_two_decisions_share_a_number() -> None:
     numbers = [page.name[:4] for page in sorted(ROOT.glob("docs/adr/*.md"))]
 
     assert numbers == sorted(set(numbers))
+
+
+def test_the_map_of_the_core_names_every_module_once() -> None:
+    listed = re.findall(r"^ {4}(\w+(?:, \w+)*) ", core.__doc__ or "", re.MULTILINE)
+    named = [name for line in listed for name in line.split(", ")]
+
+    assert sorted(named) == _modules(ROOT / "service" / "core")
+
+
+def test_the_map_of_the_rooms_names_every_module_of_the_shell() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = {Path(name).name for name in re.findall(r"`([\w/]+\.py|service/\w+/)`", text)}
+    rooms = {room.parent.name for room in ROOT.glob("service/*/__init__.py")}
+
+    assert {f"{name}.py" for name in _modules(ROOT / "service")} | rooms <= named
+
+
+def test_the_glossary_sends_nobody_to_a_module_that_is_not_there() -> None:
+    rows = re.findall(r"^\| \*\*.*\| ([^|]+) \|$", _page("glossary"), re.MULTILINE)
+    named = {
+        name for row in rows for name in re.findall(r"`([^`]+)`", row) if "/" in name or "." in name
+    }
+
+    assert len(rows) >= 40
+    assert {name for name in named if not (ROOT / "service" / name).exists()} == set()
+
+
+def _modules(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+def _page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text()

@@ -26,5 +26,14 @@ One arrow of an event's life a file, in the order of the flow:
     budget    when the next call may leave
     pauses    when intake must stop, and when to try again
     retries   Slot + Verdict -> Finish | PutBack
+    outgoing  a message to publish, as data
+    dead_letters  the original message, with headers that say what went wrong
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
+
+And of what failed, when somebody comes back to it:
+
+    letters   a dead letter, read back
+    sieve     which dead letters are meant, and how they fall into groups
+    replays   what is sent for a dead letter, in which steps, and when to stop
+    runbook   what is to be done about each reason
 """
