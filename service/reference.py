@@ -12,9 +12,33 @@ import orjson
 from service import schemas
 from service.config import ALL, SECTIONS, Setting
 from service.core import runbook
+from service.misconfiguration import SECRETS_DIR, SECRETS_FOLDER
 
 BEGIN: Final = "<!-- generated: settings -->"
 END: Final = "<!-- end of generated -->"
+_BESIDE: Final = "Beside the settings"
+_OTHERS: Final = (  # what else of the environment is heeded: the first is ours, the others are the libraries'
+    (
+        (SECRETS_DIR,),
+        SECRETS_FOLDER,
+        "folder of the secret files",
+    ),
+    (
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_…"),
+        None,
+        "OpenTelemetry's own, all of them. No traces unless it is set: [operate.md](operate.md#traces)",
+    ),
+    (
+        ("HTTPS_PROXY", "NO_PROXY"),
+        None,
+        "the way to HubSpot through a proxy; RabbitMQ is always spoken to directly",
+    ),
+    (
+        ("SSL_CERT_FILE", "SSL_CERT_DIR"),
+        None,
+        "certificates to trust HubSpot, or that proxy, by, instead of those of the package `certifi`",
+    ),
+)
 
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
@@ -28,8 +52,8 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def settings_table() -> str:
-    """A table a section, in Markdown."""
-    return "\n".join(_section(section) for section in SECTIONS)
+    """A table a section, in Markdown, and one of what is no setting of ours but heeded."""
+    return "\n".join([*(_section(section) for section in SECTIONS), _others()])
 
 
 def env_example() -> str:
@@ -43,6 +67,8 @@ def env_example() -> str:
         for setting in ALL:
             if setting.section == section:
                 lines += [f"# {setting.description}", _assignment(setting)]
+    beside = ", ".join(names[0] for names, _, _ in _OTHERS)
+    lines += ["", f"# {_BESIDE}, see docs/configuration.md: {beside}"]
     return "\n".join(lines) + "\n"
 
 
@@ -52,6 +78,13 @@ def _section(section: str) -> str:
         f"### {_title(section)}\n\n| variable | default | |\n|---|---|---|\n"
         + "\n".join(f"| `{row.name}` | {_default(row)} | {row.description} |" for row in rows)
         + "\n"
+    )
+
+
+def _others() -> str:
+    return f"### {_BESIDE}\n\n| variable | default | |\n|---|---|---|\n" + "".join(
+        f"| {', '.join(f'`{name}`' for name in names)} | {f'`{default}`' if default else '-'} | {text} |\n"
+        for names, default, text in _OTHERS
     )
 
 
