@@ -21,7 +21,7 @@ help:  ## list what can be made
 demo:  ## a private RabbitMQ, a local HubSpot and the real service, live, from nothing
 	@if [ -n "$${ORDERSYNC_RABBITMQ__URL:-}" ] || PATH="$$PATH:/usr/sbin" command -v rabbitmq-server >/dev/null \
 	  || ! docker info >/dev/null 2>&1; then needs=run; else needs=dev; fi; \
-	$(MAKE) --no-print-directory .venv/.$$needs
+	$(MAKE) --silent --no-print-directory .venv/.$$needs
 	@$(BIN)/ordersync demo $(ARGS)
 
 .PHONY: test
