@@ -1,7 +1,7 @@
 """What is counted, and nothing else. `Metrics` has a registry of its own: two of them never mix.
 
 Labels are bounded: operations, statuses, reason codes, endpoints, HTTP statuses. An order, an
-event or a queue's name is never a label. Series that an alert waits for exist from the start at
+event or a queue's name is never a label. Series whose `increase()` is asked for exist from the start at
 0, because `increase()` does not see the first step of a series that was not there before.
 """
 
@@ -23,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 from service.core.order_event import Operation
 from service.core.outcomes import Status
 from service.core.reasons import Code
+from service.core.runbook import RUNBOOK
 from service.core.verdicts import Cause
 from service.version import installed
 
@@ -120,6 +121,9 @@ class Metrics:
         self.replays = self._counter("replays", "Events that came back out of the dead letters.")
         for code in Code:
             self.dead_letters.labels(code)
+        for reason, entry in RUNBOOK.items():
+            if entry.group == "pause":
+                self.paused_seconds.labels(reason)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)

@@ -70,13 +70,18 @@ def test_names_and_units_follow_the_conventions():
                 assert "_seconds" in sample.name
 
 
-def test_what_an_alert_waits_for_is_there_at_zero_from_the_start():
+def test_what_is_asked_for_its_increase_is_there_at_zero_from_the_start():
     """`increase()` does not see the first step of a series that was not there before."""
     metrics = Metrics()
 
     for code in Code:
         value = metrics.registry.get_sample_value(
             "ordersync_dead_letters_total", {"reason": str(code)}
+        )
+        assert value == 0
+    for reason in (Code.OUTAGE, Code.UNAUTHENTICATED, Code.DAILY_LIMIT):
+        value = metrics.registry.get_sample_value(
+            "ordersync_paused_seconds_total", {"reason": str(reason)}
         )
         assert value == 0
     assert (
