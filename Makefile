@@ -14,7 +14,7 @@ INSTALL = $(if $(shell command -v uv),uv pip install -q --python $(BIN)/python,$
 
 .PHONY: help
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Where Docker will have to lend the RabbitMQ, the demo needs a package of the tests for it.
 .PHONY: demo
