@@ -97,5 +97,11 @@ def _cause(verdict: Verdict) -> str:
 
 
 def _age(delivery: Delivery, stamp: datetime) -> float:
-    """Seconds since the producer published it, where it says; else since it arrived. AMQP's are whole seconds."""
-    return max(0.0, (stamp - delivery.received_at).total_seconds())
+    """Seconds since the producer published it, where it says and that is a second or more before it arrived.
+
+    Else since it arrived: AMQP's timestamps are whole seconds. A replay's is that of its first life.
+    """
+    sent, since = delivery.properties.timestamp, delivery.received_at
+    if sent is not None and not delivery.replays and (since - sent).total_seconds() >= 1.0:
+        since = sent
+    return max(0.0, (stamp - since).total_seconds())
