@@ -25,14 +25,10 @@ from yarl import URL
 
 from service.clock import stamp
 from service.core.deliveries import Delivery
+from service.frames import BODY, END, HEADER, HEARTBEAT, METHOD, START
 
 READ: Final = 256 * 1024  # bytes at most at a time
-_FRAME: Final = struct.Struct(
-    ">BHI"
-)  # kind, channel, size of the payload; then the payload and END
-_END: Final = 0xCE
-_METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
-_KINDS: Final = frozenset({_METHOD, _HEADER, _BODY, _HEARTBEAT})
+_KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
 _DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
 _TAG: Final = struct.Struct(">QB")  # delivery tag, redelivered
 _SIZE: Final = struct.Struct(">4xQ")  # of the body, behind class and weight
@@ -110,16 +106,16 @@ class Inbox(TransportFactory):
     def _sort(self, arrived: bytes) -> None:
         """Deliveries to their channels, the rest to aiormq, in the order in which they came."""
         at, now, delivered = 0, stamp(), False
-        while at + _FRAME.size <= len(arrived):
-            kind, channel, size = _FRAME.unpack_from(arrived, at)
+        while at + START.size <= len(arrived):
+            kind, channel, size = START.unpack_from(arrived, at)
             if kind not in _KINDS:  # a peer that does not speak AMQP: aiormq knows what to say
                 self._others += arrived[at:]
                 at = len(arrived)
                 break
-            start, end = at + _FRAME.size, at + _FRAME.size + size
+            start, end = at + START.size, at + START.size + size
             if end >= len(arrived):
                 break
-            if arrived[end] != _END:
+            if arrived[end] != END:
                 raise InvalidFrameError(f"no end after a frame of {size} bytes")
             reading = self._channels.get(channel)
             if reading is not None and _take(reading, kind, arrived[start:end], now):
@@ -141,14 +137,14 @@ def _take(reading: _Reading, kind: int, payload: bytes, now: datetime) -> bool:
         InvalidFrameError: not the part that has to come.
     """
     if reading.method is None:
-        if kind == _METHOD and payload.startswith(_DELIVER):
+        if kind == METHOD and payload.startswith(_DELIVER):
             reading.method = payload
             return True
         return False
-    if kind == _HEADER and reading.properties is None:
+    if kind == HEADER and reading.properties is None:
         (reading.missing,) = _SIZE.unpack_from(payload)
         reading.properties, reading.fault = _properties(payload)
-    elif kind == _BODY and reading.properties is not None:
+    elif kind == BODY and reading.properties is not None:
         reading.body.append(payload)
         reading.missing -= len(payload)
     else:

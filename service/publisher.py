@@ -10,9 +10,8 @@ A hundred messages are one socket write: awaiting each publish is 1.1k/s, one wr
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from itertools import count
 from typing import Any, Final, cast
 
@@ -20,13 +19,10 @@ import aiormq
 import structlog
 from aiormq.abc import AbstractConnection, ChannelFrame
 from aiormq.channel import Channel
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.frame import marshal
-from pamqp.header import ContentHeader
 from yarl import URL
 
 from service.core.outgoing import Outgoing
+from service.frames import published
 
 log = structlog.get_logger(__name__)
 
@@ -104,10 +100,13 @@ class Publisher:
     async def _pressed(self, channel: Channel, messages: list[Outgoing]) -> list[Outgoing]:
         async with channel.lock:
             sent = [self._enter(channel) for _ in messages]
+            most = channel.max_content_size
             payload = b"".join(
                 part
                 for message, (name, _) in zip(messages, sent, strict=True)
-                for part in self._marshalled(message, name, channel)
+                for part in published(
+                    message, self._exchanges[message.exchange], name, channel.number, most
+                )
             )
             await channel.write_queue.put(ChannelFrame(payload, should_close=False))
         closing = channel.closing
@@ -152,27 +151,6 @@ class Publisher:
         channel.message_id_delivery_tag[name] = channel.delivery_tag
         return name, confirm
 
-    def _marshalled(self, message: Outgoing, name: str, channel: Channel) -> Iterator[bytes]:
-        """One publish on the wire: method, header, body."""
-        yield _method(self._exchanges[message.exchange], message.routing_key, channel.number)
-        properties = Basic.Properties(
-            content_type=message.content_type,
-            content_encoding=message.content_encoding,
-            headers=cast("Any", message.headers),
-            delivery_mode=2,
-            correlation_id=message.correlation_id,
-            reply_to=message.reply_to,
-            message_id=name,
-            timestamp=message.timestamp,
-            message_type=message.message_type,
-            app_id=message.app_id,
-        )
-        header = ContentHeader(properties=properties, body_size=len(message.body))
-        yield marshal(header, channel.number)
-        for start in range(0, len(message.body), channel.max_content_size):
-            part = ContentBody(message.body[start : start + channel.max_content_size])
-            yield marshal(part, channel.number)
-
     def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
         try:
             confirm.result()
@@ -214,13 +192,6 @@ async def _blocked(channel: Channel) -> bool:
     except TimeoutError:
         return True
     return False
-
-
-@lru_cache(maxsize=128)
-def _method(exchange: str, routing_key: str, channel: int) -> bytes:
-    """A handful of routing keys: their frames are made once."""
-    publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
-    return marshal(publish, channel)
 
 
 def _give_up(confirms: Iterable[asyncio.Future[Any]]) -> None:
