@@ -33,6 +33,11 @@ test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" t
 test-faults: .venv/.dev  ## everything that may break, broken: a table of what was lost (nothing)
 	@$(BIN)/python -m tests.faults.matrix
 
+# LOAD_SECONDS (600), LOAD_EVERY (30), LOAD_IN_FLIGHT (4000), LOAD_BROKER: tests/load/__main__.py.
+.PHONY: test-load
+test-load: .venv/.dev  ## real traffic at full speed for ten minutes: what grows (nothing), and the books
+	@$(BIN)/python -m tests.load
+
 .PHONY: test-dead-letters
 test-dead-letters: .venv/.dev  ## dead letters in full: 50,000 to sieve, 1,000 to replay, every RabbitMQ at hand
 	@DEAD_LETTERS=50000 REPLAYS=1000 $(BIN)/pytest tests/dead_letters --timeout 600 $(ARGS)
