@@ -203,10 +203,10 @@ def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911
     match reply.status:
         case 429:
             return _limited(said, after)
-        case 423:
+        case 423:  # names nobody: whose lock it is shows when the call is halved
             message = f"HubSpot has the record locked: {said.message}"
             locked = Reason(Code.LOCKED, message, 423, said.category, said.correlation_id)
-            return Retryable(locked, Cause.RECORD, max(LOCK_PAUSE, after or 0.0))
+            return Retryable(locked, Cause.SERVER, max(LOCK_PAUSE, after or 0.0))
         case 477:
             message = "HubSpot is moving the account to another data centre"
             migrating = Reason(Code.MIGRATING, message, 477, None, said.correlation_id)

@@ -17,7 +17,7 @@ class Cause(StrEnum):
     SERVER = "server"  # 5xx, no reply, an answer nobody can read: the call, perhaps HubSpot, perhaps a record
     SILENCE = "silence"  # a 2xx that does not mention the record
     RECORD = "record"  # an error that names the record, in a category that is not final
-    THROTTLE = "throttle"  # 429, 423: never counts towards giving up
+    THROTTLE = "throttle"  # 429: never counts towards giving up
 
 
 @dataclass(frozen=True, slots=True)

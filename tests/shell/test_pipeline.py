@@ -119,6 +119,22 @@ def test_one_order_alone_in_an_outage_waits_for_it() -> None:
     virtual_time.run(story())
 
 
+@pytest.mark.parametrize(("key", "exhausted"), [("A-13", 1), ("", 0)])
+def test_a_lock_is_blamed_on_the_locked_order_alone(key: str, exhausted: int) -> None:
+    """A 423 is about the whole call and names nobody; one that meets every call is nobody's fault."""
+    lock = FaultRule(fault="answer", status=423, key=key, until=600.0)
+    bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(300)]
+
+    async def story() -> None:
+        async with stage(TwinOptions(latency=0.02, faults=(lock,), calls=0)) as on:
+            on.queue.put(bodies)
+            await until(lambda: len(on.outcomes) == len(bodies))
+        assert on.statuses()["exhausted"] == exhausted
+        assert on.statuses()["applied"] == 300 - exhausted
+
+    virtual_time.run(story())
+
+
 def test_one_order_that_makes_its_calls_fail_is_given_up_and_its_neighbours_are_not() -> None:
     poison = FaultRule(fault="answer", status=500, key="A-13")
     bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(100)]
