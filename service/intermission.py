@@ -46,7 +46,7 @@ class Intermission:
         self, orders: Sequence[Order], verdicts: Sequence[Verdict]
     ) -> Coroutine[Any, Any, None] | None:
         """Take in one call's verdicts; returns what is to be done about them, to be run as a task."""
-        match self._pulse.note(orders, verdicts):
+        match self._pulse.note(orders, verdicts, self._now()):
             case Pause() as pause if self.reason is None:
                 self._begin(pause)
                 return self._until_answered(pause)

@@ -5,6 +5,9 @@ is held goes back to the queue, and a probe that writes nothing finds out when t
 cautious: as long as no write succeeded since, the next pause is twice as long, because every pause costs
 each held message one of its deliveries.
 
+A throttle passes by itself, and what is held waits for it; one that outlasts LONG_THROTTLE pauses the intake
+like an outage, or everything would be held until the broker takes it away (30 minutes by default).
+
 An outage is evidenced by calls that fail as a whole, one after the other, for more than one order, while
 none succeeds. Where only one order fails and no other is there to tell, a probe is asked before the order
 is blamed (`Doubt`).
@@ -20,6 +23,7 @@ from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Ret
 
 OUTAGE_CALLS: Final = 4  # failed calls in a row
 OUTAGE_ORDERS: Final = 2  # distinct orders among them
+LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
 FIRST: Final = 1.0  # seconds before the first probe
 LONGEST: Final = 300.0
 SELDOM: Final = 60.0  # between two probes that fail, at the most
@@ -48,12 +52,17 @@ class Pulse:
         self._failed_calls = 0
         self._failed_orders: set[Order] = set()
         self._pauses = 0  # in a row, with no write between
+        self._throttled_since: float | None = None
 
-    def note(self, orders: Sequence[Order], verdicts: Sequence[Verdict]) -> Pause | Doubt | None:
+    def note(
+        self, orders: Sequence[Order], verdicts: Sequence[Verdict], now: float
+    ) -> Pause | Doubt | None:
         """Take in one call's verdicts; a Pause where they say that it is not about these orders."""
         for verdict in verdicts:
             if isinstance(verdict, Halted):
                 return self._pause(verdict.reason, verdict.after)
+        if throttle := self._throttle(verdicts, now):
+            return throttle
         failures = [v for v in verdicts if isinstance(v, Retryable) and v.cause is Cause.SERVER]
         if len(failures) < len(verdicts):
             self._alive(verdicts)
@@ -79,6 +88,19 @@ class Pulse:
         """Seconds until the next probe, after `probes` failed in this pause."""
         return float(min(SELDOM, FIRST * 2 ** min(probes, _DOUBLINGS)))
 
+    def _throttle(self, verdicts: Sequence[Verdict], now: float) -> Pause | None:
+        """A Pause where nothing but throttles was heard for too long."""
+        last = verdicts[-1]
+        if not (isinstance(last, Retryable) and all(_throttled(each) for each in verdicts)):
+            self._throttled_since = None
+            return None
+        if self._throttled_since is None:
+            self._throttled_since = now
+        if now - self._throttled_since < LONG_THROTTLE:
+            return None
+        self._throttled_since = None
+        return self._pause(last.reason, last.after)
+
     def _alive(self, verdicts: Sequence[Verdict]) -> None:
         self._failed_calls = 0
         self._failed_orders.clear()
@@ -91,3 +113,7 @@ class Pulse:
         seconds = min(LONGEST, FIRST * 2 ** min(self._pauses, _DOUBLINGS))
         self._pauses += 1
         return Pause(reason, max(seconds, min(after or 0.0, LONGEST)))
+
+
+def _throttled(verdict: Verdict) -> bool:
+    return isinstance(verdict, Retryable) and verdict.cause is Cause.THROTTLE

@@ -738,7 +738,7 @@ def told(verdict: Verdict, *, operation: str = "upsert") -> str:
 def then(row: Row) -> str:
     """What the service does next, asked of the core."""
     taken, verdicts, numbers = batch_of(row.operation), judge(row), count(1)
-    pause = Pulse().note([s.order for s in taken.slots], verdicts)
+    pause = Pulse().note([s.order for s in taken.slots], verdicts, 0.0)
     if isinstance(pause, Pause):
         return f"pause of {pause.seconds:g} s, then a probe"
     steps = decide(taken, verdicts, RetryPolicy(), 0.0, lambda: 1.0, lambda: next(numbers))

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.order_event import Order
-from service.core.pauses import FIRST, LONGEST, OUTAGE_CALLS, SELDOM, Doubt, Pause, Pulse
+from service.core.pauses import (
+    FIRST,
+    LONG_THROTTLE,
+    LONGEST,
+    OUTAGE_CALLS,
+    SELDOM,
+    Doubt,
+    Pause,
+    Pulse,
+)
 from service.core.reasons import Code, Reason
 from service.core.verdicts import Applied, Cause, Halted, Retryable
 
@@ -15,17 +24,19 @@ ONE, TWO = Order("k", "A-1"), Order("k", "A-2")
 
 
 def _note_all(pulse, calls):
-    return [pulse.note(orders, verdicts) for orders, verdicts in calls]
+    return [pulse.note(orders, verdicts, 0.0) for orders, verdicts in calls]
 
 
 def test_a_halt_pauses_at_once_for_as_long_as_hubspot_asks():
     halted = Halted(Reason(Code.MIGRATING, "moving"), 120.0)
 
-    assert Pulse().note([ONE, TWO], [Applied("1", None), halted]) == Pause(halted.reason, 120.0)
+    assert Pulse().note([ONE, TWO], [Applied("1", None), halted], 0.0) == Pause(
+        halted.reason, 120.0
+    )
 
 
 def test_no_pause_is_longer_than_the_longest():
-    assert Pulse().note([ONE], [Halted(REASON, 86_400.0)]) == Pause(REASON, LONGEST)
+    assert Pulse().note([ONE], [Halted(REASON, 86_400.0)], 0.0) == Pause(REASON, LONGEST)
 
 
 def test_an_outage_is_failing_calls_in_a_row_of_more_than_one_order():
@@ -64,15 +75,36 @@ def test_without_a_write_in_between_the_next_pause_is_twice_as_long():
     halt = ([ONE], [Halted(REASON)])
 
     lengths = [p.seconds for p in _note_all(pulse, [halt] * 4) if p]
-    pulse.note([ONE], [Retryable(REASON, Cause.THROTTLE)])  # an answer, but nothing written
-    longer = pulse.note(*halt)
-    pulse.note([ONE], [Applied("1", None)])
-    fresh = pulse.note(*halt)
+    pulse.note([ONE], [Retryable(REASON, Cause.THROTTLE)], 0.0)  # an answer, but nothing written
+    longer = pulse.note(*halt, 0.0)
+    pulse.note([ONE], [Applied("1", None)], 0.0)
+    fresh = pulse.note(*halt, 0.0)
 
     assert lengths == [1.0, 2.0, 4.0, 8.0]
     assert isinstance(longer, Pause)
     assert longer.seconds == 16.0
     assert fresh == Pause(REASON, FIRST)
+
+
+THROTTLE = Retryable(Reason(Code.THROTTLED, "HubSpot answered 429", 429), Cause.THROTTLE, 2.0)
+
+
+def test_a_throttle_is_waited_for_and_pauses_only_when_nothing_else_is_heard_for_long():
+    pulse = Pulse()
+
+    assert pulse.note([ONE], [THROTTLE], 10.0) is None
+    assert pulse.note([TWO], [THROTTLE], 10.0 + LONG_THROTTLE - 1.0) is None
+    assert pulse.note([ONE], [THROTTLE], 10.0 + LONG_THROTTLE) == Pause(THROTTLE.reason, 2.0)
+    assert pulse.note([ONE], [THROTTLE], 10.0 + LONG_THROTTLE) is None  # it has to begin anew
+
+
+@pytest.mark.parametrize("heard", [[Applied("1", None)], [FAILED], [Applied("1", None), THROTTLE]])
+def test_whatever_else_is_heard_ends_a_throttle(heard):
+    pulse = Pulse()
+    pulse.note([ONE], [THROTTLE], 0.0)
+    pulse.note([ONE, TWO][: len(heard)], heard, LONG_THROTTLE - 1.0)
+
+    assert pulse.note([ONE], [THROTTLE], LONG_THROTTLE) is None
 
 
 @given(st.integers(0, 100_000))
