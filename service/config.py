@@ -44,6 +44,7 @@ ACK_TIMEOUT: Final = (
 REPLAY_CALLS: Final = 3
 REPLAY_SHARE: Final = 0.2
 ACK_MARGIN: Final = 60.0  # the broker looks once a minute, and settling takes a moment
+HELD_AT_MOST: Final = ACK_TIMEOUT - ACK_MARGIN  # then we give back ourselves, whatever the reason
 
 
 class _FromOutside(BaseSettings):

@@ -17,12 +17,14 @@ from typing import Any
 import httpx
 import orjson
 
+from service.config import HELD_AT_MOST
 from service.core.backlog import BatchPolicy
 from service.core.budget import BudgetPolicy
 from service.core.deliveries import Delivery
 from service.core.order_event import STRUCTURED
 from service.core.outgoing import Outgoing
 from service.core.retries import RetryPolicy
+from service.holding import Holding
 from service.hubspot import HubSpot
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
@@ -59,12 +61,15 @@ class Queue:
 
     def __init__(self, prefetch: int = 1000) -> None:
         self.pipeline: Pipeline
+        self.holding: Holding
         self.ready: list[tuple[bytes, bool]] = []
         self.unacked: dict[int, bytes] = {}
         self.returned: Counter[bytes] = Counter()  # times that a message came back
         self.headers: dict[bytes, dict[str, Any]] = {}  # of the bodies that came with any
         self.open, self._prefetch = True, prefetch
         self._epoch, self._tag = 1, 0
+        self.since: dict[int, float] = {}  # tag -> when it was delivered
+        self.longest = 0.0  # seconds that any delivery was unacked
 
     def put(self, bodies: Iterable[bytes], headers: dict[str, Any] | None = None) -> None:
         bodies = list(bodies)
@@ -77,19 +82,20 @@ class Queue:
             body, again = self.ready.pop(0)
             self._tag += 1
             self.unacked[self._tag] = body
-            self.pipeline.arrived(
-                Delivery(
-                    self._epoch,
-                    self._tag,
-                    "q",
-                    "x",
-                    "k",
-                    again,
-                    _properties(STRUCTURED, self._headers(body, again)),
-                    body,
-                    EPOCH,
-                )
+            self.since[self._tag] = asyncio.get_running_loop().time()
+            delivery = Delivery(
+                self._epoch,
+                self._tag,
+                "q",
+                "x",
+                "k",
+                again,
+                _properties(STRUCTURED, self._headers(body, again)),
+                body,
+                EPOCH,
             )
+            self.holding.arrived(delivery)
+            self.pipeline.arrived(delivery)
 
     def _headers(self, body: bytes, again: bool) -> dict[str, Any] | None:
         """What it was published with, and from its second delivery on the broker's own count."""
@@ -100,7 +106,12 @@ class Queue:
         for delivery in deliveries:
             if delivery.epoch == self._epoch:
                 del self.unacked[delivery.tag]
+                self._no_longer(delivery.tag)
         self.pump()
+
+    def _no_longer(self, tag: int) -> None:
+        held = asyncio.get_running_loop().time() - self.since.pop(tag)
+        self.longest = max(self.longest, held)
 
     def close(self) -> None:
         self.open = False
@@ -110,8 +121,11 @@ class Queue:
         """The channel ends."""
         ended, self._epoch, self._tag = self._epoch, self._epoch + 1, 0
         self.returned.update(self.unacked.values())
+        for tag in tuple(self.since):
+            self._no_longer(tag)
         self.ready = [(body, True) for body in self.unacked.values()] + self.ready
         self.unacked = {}
+        self.holding.lost(frozenset({ended}))
         self.pipeline.lost(frozenset({ended}))
 
     def reopen(self) -> None:
@@ -188,10 +202,13 @@ async def stage(
             name="t",
         )
         policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace, overlap)
-        queue.pipeline = Pipeline(policies, wrap(shell), Metrics())
+        queue.holding = Holding(patience=retry.patience, longest=HELD_AT_MOST, now=loop.time)
+        queue.pipeline = Pipeline(policies, queue.holding.between(wrap(shell)), Metrics())
         on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(queue.pipeline.run(on_stage.stop))
+            holding = tasks.create_task(queue.holding.run())
+            running = tasks.create_task(queue.pipeline.run(on_stage.stop))
+            running.add_done_callback(lambda _: holding.cancel())
             yield on_stage
             on_stage.stop.set()
 
