@@ -34,7 +34,7 @@ def main() -> int:
                 f"{'ok  ' if result.good else 'BAD '} {name} seed={seed} RabbitMQ {result.version}: "
                 f"{account.events} events, {account.repeated} repeated, {account.rewritten} rewritten, "
                 f"{len(account.contradicted)} contradicted, recovery {result.recovery or 0:.1f} s, "
-                f"{result.seconds:.0f} s",
+                f"held {result.held:.1f} s, {result.seconds:.0f} s",
                 flush=True,
             )
             if not result.good:

@@ -50,10 +50,22 @@ async def _results_full(on: Stand) -> None:
     """The result queue takes no more: nacks, until there is room again."""
     on.reading.clear()
     await asyncio.sleep(0.5)
-    rules = json.dumps({"max-length": 5, "overflow": "reject-publish"})
-    await on.in_vhost("set_policy", "--apply-to", "queues", "full", f"^{RESULTS}$", rules)
+    await on.limited(RESULTS, {"max-length": 5, "overflow": "reject-publish"})
     await asyncio.sleep(8.0)
-    await on.in_vhost("clear_policy", "full")
+    await on.unlimited()
+    on.reading.set()
+    on.healed()
+
+
+async def _results_full_for_long(on: Stand) -> None:
+    """As above, for longer than the service's patience: what it holds goes back, and it waits."""
+    on.reading.clear()
+    await asyncio.sleep(0.5)
+    await on.limited(RESULTS, {"max-length": 5, "overflow": "reject-publish"})
+    await asyncio.sleep(14.0)
+    if held := (await on.queues())[INPUT]["messages_unacknowledged"]:
+        on.complaints.append(f"{held} deliveries are still held")
+    await on.unlimited()
     on.reading.set()
     on.healed()
 
@@ -198,6 +210,13 @@ FAULTS = [
     Fault("broker-frozen", _frozen, "broker"),
     Fault("memory-alarm", _out_of_memory, "broker"),
     Fault("results-full", _results_full, "broker"),
+    Fault(
+        "results-full-for-long",
+        _results_full_for_long,
+        "broker",
+        settings={"ORDERSYNC_RETRY__PATIENCE": "5"},
+        beyond=3.0,  # what was held when publishing began to hang
+    ),
     Fault("results-unbound", _unbound, "broker"),
     Fault("dead-letters-unbound", _dead_letters_unbound, "broker"),
     Fault("input-purged", _purged, "broker"),

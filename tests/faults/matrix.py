@@ -20,8 +20,8 @@ from tests.faults.run import Result, run
 
 BROKERS = "installed,cluster,4.0,4.3"
 HEAD = """\
-| fault | RabbitMQ | events | lost | wrong | reordered | repeated | rewritten | recovery |
-|---|---|--:|--:|--:|--:|--:|--:|--:|"""
+| fault | RabbitMQ | events | lost | wrong | reordered | repeated | rewritten | recovery | held |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def _on(version: str, seeds: list[int], seconds: float, events: int) -> tuple[li
 
 
 def _table(results: list[Result]) -> str:
-    """One row a fault and version, the seeds summed up; the slowest recovery."""
+    """One row a fault and version, the seeds summed up; the slowest recovery, the longest hold."""
     rows: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
         rows[result.fault, result.version].append(result)
@@ -96,7 +96,11 @@ def _row(fault: str, version: str, found: list[Result]) -> str:
         sum(a.rewritten for a in accounts),
     )
     recovery = f"{max(recoveries):.1f} s" if recoveries else ""
-    return f"| {fault} | {version} | " + " | ".join(map(str, numbers)) + f" | {recovery} |"
+    return (
+        f"| {fault} | {version} | "
+        + " | ".join(map(str, numbers))
+        + f" | {recovery} | {max(r.held for r in found):.1f} s |"
+    )
 
 
 def _say(text: str) -> None:

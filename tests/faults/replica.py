@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
+
+from service.broker.ports import free_ports
+from service.config import Settings
 from tests.faults.amqp import Frame
 from tests.faults.proxy import Direction, Link, Proxy
 from tests.faults.trace import ID_PROPERTY
@@ -19,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OPENED = b'"intake_opened"'
 CALL = b"POST /crm/"
 PROBE = b"/batch/read "
+HELD = "ordersync_oldest_held_seconds "
+EVERY = 0.5  # seconds between two looks at it
 
 SETTINGS = {
     "ORDERSYNC_HUBSPOT__TOKEN": "t",
@@ -30,7 +36,6 @@ SETTINGS = {
     "ORDERSYNC_BATCH__LINGER": "0.05",
     "ORDERSYNC_RABBITMQ__PREFETCH": "400",
     "ORDERSYNC_HTTP__HOST": "127.0.0.1",
-    "ORDERSYNC_HTTP__PORT": "0",
     "ORDERSYNC_DRAIN__GRACE": "15",
 }
 
@@ -48,6 +53,7 @@ class Replica:
     losses: list[float] = field(default_factory=list)  # its consuming connection ended
     breaks: list[float] = field(default_factory=list)  # any connection of its to the broker ended
     calls: list[float] = field(default_factory=list)  # a call that writes began
+    held: float = 0.0  # the highest age of a delivery that it told
     process: subprocess.Popen[bytes] | None = None
     _from: int = 0  # where in the log the living process began
 
@@ -83,6 +89,23 @@ class Replica:
         with self.log.open("rb") as log:
             log.seek(self._from)
             return log.read()
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which it may hold a delivery."""
+        default = Settings.model_fields["retry"].default.patience
+        return float(self.settings.get("ORDERSYNC_RETRY__PATIENCE", default))
+
+    async def watch(self) -> None:
+        """Look at its oldest delivery until cancelled; a process that is not there, or frozen, tells nothing."""
+        page = f"http://127.0.0.1:{self.settings['ORDERSYNC_HTTP__PORT']}/metrics"
+        async with httpx.AsyncClient(timeout=2.0) as client:
+            while True:
+                with suppress(httpx.HTTPError):
+                    text = (await client.get(page)).text
+                    told = next(line for line in text.splitlines() if line.startswith(HELD))
+                    self.held = max(self.held, float(told.removeprefix(HELD)))
+                await asyncio.sleep(EVERY)
 
     @property
     def running(self) -> bool:
@@ -148,13 +171,17 @@ async def replica(
         environment = SETTINGS | {
             "ORDERSYNC_RABBITMQ__URL": urlunsplit(where),
             "ORDERSYNC_HUBSPOT__BASE_URL": f"http://127.0.0.1:{http.port}",
+            "ORDERSYNC_HTTP__PORT": str(free_ports(1)[0]),
         }
         made.append(
             Replica(name, environment | dict(settings), folder / f"{name}.log", amqp, http, now)
         )
         http.watch = made[0].called
+        watching = asyncio.ensure_future(made[0].watch())
         try:
             yield made[0]
         finally:
+            watching.cancel()
+            await asyncio.wait([watching])
             made[0].signal(signal.SIGCONT)
             made[0].kill()

@@ -30,6 +30,7 @@ class Fault:
     settings: Mapping[str, str] = field(default_factory=dict)
     cluster: bool = False  # needs three nodes
     recovers_within: float | None = None
+    beyond: float = 0.0  # seconds beyond its patience that a delivery may be held
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Result:
     seed: int
     account: Account
     recovery: float | None
+    held: float  # seconds; the oldest delivery that any replica ever held
     seconds: float
     story: tuple[str, ...]
 
@@ -96,9 +98,15 @@ async def run(
         recovery = on.recovery
         if fault.recovers_within is not None and (recovery or 1e9) > fault.recovers_within:
             account.broker.append(f"events flowed again after {recovery} s")
+        held = max(each.held for each in on.replicas)
+        account.broker += [
+            f"{each.name} held a delivery for {each.held:.1f} s, its patience is {each.patience:g} s"
+            for each in on.replicas
+            if each.held > each.patience + fault.beyond
+        ]
         story = tuple(_story(account, seen)) + (_logs(on) if account.sins else ())
     seconds = asyncio.get_running_loop().time() - began
-    return Result(fault.name, node.version, seed, account, recovery, seconds, story)
+    return Result(fault.name, node.version, seed, account, recovery, held, seconds, story)
 
 
 async def _carried(on: Stand) -> list[str]:

@@ -33,6 +33,7 @@ from tests.one_by_one import Shown, one_by_one, shown
 LATENCY = 0.15  # seconds a call takes at the twin: long enough to be struck in the middle
 WINDOW = 100
 BROKEN = (aiormq.exceptions.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+POLICY = "limited"
 INPUT, RESULTS, DEAD = "orders.events", "orders.results", "orders.dead-letters"
 
 
@@ -200,6 +201,15 @@ class Stand:
     async def in_vhost(self, command: str, *arguments: str) -> str:
         """Run a rabbitmqctl command on our vhost."""
         return await self.ctl(command, "-p", self.vhost, *arguments)
+
+    async def limited(self, queue: str, rules: Mapping[str, Any]) -> None:
+        """Put an operator's policy in force on a queue."""
+        definition = json.dumps(rules)
+        await self.in_vhost("set_policy", "--apply-to", "queues", POLICY, f"^{queue}$", definition)
+
+    async def unlimited(self) -> None:
+        """Take it back."""
+        await self.in_vhost("clear_policy", POLICY)
 
     async def queues(self) -> dict[str, dict[str, int]]:
         """What the broker says of every queue: messages, ready and unacknowledged."""
