@@ -18,6 +18,9 @@ from service.broker.server import find_server
 
 POOL = 8
 TICK = "application:set_env(rabbit, quorum_tick_interval, 500)."  # list_queues is exact within it
+# A node that has the wrong cookie for another one can neither reach it nor be reached by it.
+PART = "erlang:set_cookie('{other}', nobody), erlang:disconnect_node('{other}')."
+JOIN = "erlang:set_cookie('{other}', erlang:get_cookie()), net_kernel:connect_node('{other}')."
 ADD = (
     '[begin ok = rabbit_vhost:add(V, <<"guest">>), ok = rabbit_auth_backend_internal:set_permissions('
     '<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"guest">>) end || V <- [{names}]].'
@@ -76,6 +79,19 @@ class Cluster:
         told = self.ctl("list_queues", "-p", vhost, "--formatter", "json", "name", "leader")
         name = next(each["leader"] for each in json.loads(told) if each["name"] == queue)
         return next(node for node in self.nodes if node.name == name)
+
+    def isolate(self, node: PrivateBroker) -> None:
+        """Cut the node off from the others; clients reach all of them still."""
+        for other in self.nodes:
+            if other is not node:
+                node.ctl("eval", PART.format(other=other.name))
+
+    def rejoin(self, node: PrivateBroker) -> None:
+        """Let it in again, and restart it, as one has to: what it knew meanwhile is void."""
+        for other in self.nodes:
+            if other is not node:
+                node.ctl("eval", JOIN.format(other=other.name))
+        node.restart()
 
     def stop(self) -> None:
         for node in self.nodes:

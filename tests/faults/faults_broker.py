@@ -46,6 +46,22 @@ async def _out_of_memory(on: Stand) -> None:
     on.healed()
 
 
+async def _out_of_disk(on: Stand) -> None:
+    """The other alarm; as above."""
+    await on.ctl("set_disk_free_limit", "1000000GB")
+    await asyncio.sleep(14.0)
+    await on.ctl("set_disk_free_limit", "50MB")
+    on.healed()
+
+
+async def _input_limited(on: Stand) -> None:
+    """An operator's policy lets the input be short and drop its head: the queue's own arguments win."""
+    await on.limited(INPUT, {"max-length": 5, "overflow": "drop-head"})
+    await asyncio.sleep(4.0)
+    await on.unlimited()
+    on.healed()
+
+
 async def _results_full(on: Stand) -> None:
     """The result queue takes no more: nacks, until there is room again."""
     on.reading.clear()
@@ -202,13 +218,27 @@ async def _majority_lost(on: Stand) -> None:
     on.healed()
 
 
+async def _partitioned(on: Stand) -> None:
+    """The leader of the input is cut off from the other two, and still reached by clients."""
+    cluster = on.node.machine
+    assert isinstance(cluster, Cluster)
+    leader = await asyncio.to_thread(cluster.leader, on.vhost, INPUT)
+    await asyncio.to_thread(cluster.isolate, leader)
+    await asyncio.sleep(12.0)
+    await asyncio.to_thread(cluster.rejoin, leader)
+    on.healed()
+
+
 FAULTS = [
+    Fault("partition", _partitioned, "broker", cluster=True),
     Fault("leader-killed", _leader_killed, "broker", cluster=True),
     Fault("majority-lost", _majority_lost, "broker", cluster=True),
     Fault("broker-restarted", _restarted, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-killed", _killed, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-frozen", _frozen, "broker"),
     Fault("memory-alarm", _out_of_memory, "broker"),
+    Fault("disk-alarm", _out_of_disk, "broker"),
+    Fault("input-limited", _input_limited, "broker"),
     Fault("results-full", _results_full, "broker"),
     Fault(
         "results-full-for-long",

@@ -1,13 +1,15 @@
 """Faults of the network, between the service and the broker and between the service and HubSpot."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 from tests.faults.proxy import Proxy
 from tests.faults.replica import Replica
 from tests.faults.run import Fault
 from tests.faults.stand import Stand
 
+URL = "ORDERSYNC_HUBSPOT__BASE_URL"
 Break = Callable[[Proxy], None]
 WHERE: dict[str, Callable[[Replica], Proxy]] = {
     "broker": lambda each: each.amqp,
@@ -81,8 +83,47 @@ def _strike(
     return strike
 
 
+def _refused(where: Callable[[Replica], Proxy]) -> Callable[[Stand], Awaitable[None]]:
+    async def strike(on: Stand) -> None:
+        """Nobody listens: connection refused."""
+        proxy = where(on.replicas[0])
+        proxy.close()
+        proxy.reset()
+        await asyncio.sleep(8.0)
+        await proxy.listen()
+        on.healed()
+
+    return strike
+
+
+async def _unresolved(on: Stand) -> None:
+    """HubSpot's name is one that no resolver knows, until somebody mends it and starts the service anew."""
+    right = on.replicas[0].settings
+    await _restarted(on, {**right, URL: "http://hubspot.invalid"})
+    await asyncio.sleep(8.0)
+    await _restarted(on, right)
+    on.healed()
+
+
+async def _restarted(on: Stand, settings: Mapping[str, str]) -> None:
+    each = on.replicas[0]
+    each.signal(signal.SIGTERM)
+    assert await each.ended() == 0
+    on.losses.append(on.now())
+    each.settings = settings
+    each.start()
+    await each.opened()
+
+
 FAULTS = [
-    Fault(f"{where}-{what}", _strike(proxy, how, lasts), "network", recovers_within=20.0)
-    for where, proxy in WHERE.items()
-    for what, (how, lasts) in BREAKS.items()
+    *(
+        Fault(f"{where}-{what}", _strike(proxy, how, lasts), "network", recovers_within=20.0)
+        for where, proxy in WHERE.items()
+        for what, (how, lasts) in BREAKS.items()
+    ),
+    *(
+        Fault(f"{where}-refused", _refused(proxy), "network", recovers_within=20.0)
+        for where, proxy in WHERE.items()
+    ),
+    Fault("hubspot-unresolved", _unresolved, "network", recovers_within=20.0),
 ]

@@ -73,17 +73,25 @@ class Proxy:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Proxy"]:
         """Serve for the length of a block."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=CHUNK)
-        self.port = server.sockets[0].getsockname()[1]
+        await self.listen()
         try:
             yield self
         finally:
-            server.close()
+            self.close()
             self.cut()
             for pump in tuple(self._pumps):
                 pump.cancel()
             if self._pumps:
                 await asyncio.wait(self._pumps, timeout=5.0)
+
+    async def listen(self) -> None:
+        """Take connections, on the same port as before."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=CHUNK)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Take no connections: whoever tries is refused by the kernel."""
+        self._server.close()
 
     def cut(self) -> None:
         """End every link with a FIN."""
