@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 
+from tests.faults import ending
 from tests.faults.brokers import node_of, why_not
 from tests.faults.catalogue import FAULTS
 from tests.faults.run import run
@@ -13,6 +14,7 @@ from tests.faults.run import run
 
 def main() -> int:
     """Run the named faults; 1 when any book does not balance."""
+    ending.in_order()
     arguments = _arguments()
     if reason := why_not(arguments.broker):
         print(f"broker {arguments.broker}: {reason}")

@@ -17,6 +17,7 @@ from service.broker.ports import free_ports, greeting
 from service.broker.server import find_server
 
 POOL = 8
+WATCH = 'cat >/dev/null; docker rm -f -v "$1"'
 TICK = "application:set_env(rabbit, quorum_tick_interval, 500)."  # list_queues is exact within it
 # A node that has the wrong cookie for another one can neither reach it nor be reached by it.
 PART = "erlang:set_cookie('{other}', nobody), erlang:disconnect_node('{other}')."
@@ -126,6 +127,14 @@ class Container:
             "run", "-d", "--name", self.name, "--hostname", "rabbit",
             "-p", f"127.0.0.1:{self.port}:5672", image,
         )  # fmt: skip
+        # The other end of its pipe is ours: however we end, it ends the container.
+        self._watch = subprocess.Popen(
+            ["/bin/sh", "-c", WATCH, "watch", self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._wait()
 
     def ctl(self, *arguments: str) -> str:
@@ -148,7 +157,7 @@ class Container:
         docker("unpause", self.name)
 
     def close(self) -> None:
-        docker("rm", "-f", "-v", self.name)
+        self._watch.communicate()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 120.0

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from random import Random
 
+from tests.faults import ending
 from tests.faults.brokers import node_of, why_not
 from tests.faults.catalogue import FAULTS
 from tests.faults.run import Result, run
@@ -26,6 +27,7 @@ HEAD = """\
 
 def main() -> int:
     """Run it; the table on stdout, progress on stderr; 1 where a book does not balance."""
+    ending.in_order()
     for name in ("aiormq", "asyncio"):  # the checker's own connections break, too
         logging.getLogger(name).setLevel(logging.CRITICAL)
     seeds = [int(seed) for seed in os.environ.get("FAULT_SEEDS", "1").split(",")]

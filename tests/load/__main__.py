@@ -16,6 +16,7 @@ from pamqp.commands import Queue
 
 from service.core.order_event import STRUCTURED
 from tests.bench.ground import EXCHANGE, Ground, twin
+from tests.faults import ending
 from tests.faults.brokers import node_of, why_not
 from tests.load.flow import Flow
 from tests.load.samples import HEAD, Sample, Service, growth, line, service
@@ -31,6 +32,7 @@ RESULTS, DEAD = "orders.results", "orders.dead-letters"
 
 def main() -> int:
     """Run it as the environment says."""
+    ending.in_order()
     seconds = float(os.environ.get("LOAD_SECONDS", "600"))
     every = min(float(os.environ.get("LOAD_EVERY", "30")), seconds / 5)
     in_flight = int(os.environ.get("LOAD_IN_FLIGHT", "4000"))
