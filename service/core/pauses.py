@@ -25,9 +25,12 @@ OUTAGE_CALLS: Final = 4  # failed calls in a row
 OUTAGE_ORDERS: Final = 2  # distinct orders among them
 LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
 FIRST: Final = 1.0  # seconds before the first probe
-LONGEST: Final = 300.0
+LONGEST: Final = 300.0  # that HubSpot may ask for
+# Where the probe is answered and writes are not: each of these pauses costs what is held one of its 50
+# deliveries, so that with five minutes a night would use them up; with an hour a day and a half do.
+LONGEST_IN_VAIN: Final = 3600.0
 SELDOM: Final = 60.0  # between two probes that fail, at the most
-_DOUBLINGS: Final = 10  # enough for both; 2**1024 is no float, and a night has more probes
+_DOUBLINGS: Final = 12  # enough for both; 2**1024 is no float, and a night has more probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Pulse:
     def _pause(self, reason: Reason, after: float | None) -> Pause:
         self._failed_calls = 0
         self._failed_orders.clear()
-        seconds = min(LONGEST, FIRST * 2 ** min(self._pauses, _DOUBLINGS))
+        seconds = min(LONGEST_IN_VAIN, FIRST * 2 ** min(self._pauses, _DOUBLINGS))
         self._pauses += 1
         return Pause(reason, max(seconds, min(after or 0.0, LONGEST)))
 

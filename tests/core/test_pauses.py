@@ -9,6 +9,7 @@ from service.core.pauses import (
     FIRST,
     LONG_THROTTLE,
     LONGEST,
+    LONGEST_IN_VAIN,
     OUTAGE_CALLS,
     SELDOM,
     Doubt,
@@ -118,7 +119,7 @@ def test_pausing_goes_on_for_ever():
 
     said = _note_all(pulse, [([ONE], [Halted(REASON)])] * 1100)
 
-    assert said[-1] == Pause(REASON, LONGEST)
+    assert said[-1] == Pause(REASON, LONGEST_IN_VAIN)
 
 
 def test_the_row_starts_anew_after_a_pause():

@@ -107,6 +107,20 @@ def test_an_outage_of_writes_alone_is_nobodys_dead_letter() -> None:
     virtual_time.run(story())
 
 
+def test_a_day_without_writes_leaves_deliveries_enough() -> None:
+    """The broker dead-letters what went back 50 times."""
+    outage = FaultRule(fault="answer", status=502, operation=("upsert",), until=86_400.0)
+
+    async def story() -> None:
+        async with stage(TwinOptions(latency=0.02, faults=(outage,), calls=0)) as on:
+            on.queue.put([event(n, f"A-{n}", hs_order_name="x") for n in range(20)])
+            await until(lambda: len(on.outcomes) == 20, seconds=100_000)
+        assert on.statuses() == {"applied": 20}
+        assert max(on.queue.returned.values()) < 40
+
+    virtual_time.run(story())
+
+
 def test_one_order_alone_in_an_outage_waits_for_it() -> None:
     outage = FaultRule(fault="answer", status=503, until=600.0)
 
