@@ -144,8 +144,9 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Yes, once answers are HubSpot's again.",
     ),
     Code.CRASH_SUSPECT: Entry(
-        "The service's process died again and again while it held this message, last of all with nothing "
-        "else in hand.",
+        "The service's process died again and again while it held this message: it had gone back to the queue "
+        "20 times or more, was first in line when the process began anew, and was set aside without another "
+        "try. What stood behind it went back as often, and is not condemned for that.",
         "ordersync, or the message",
         "Look at how the service ended at those times (out of memory, a crash in a log): whatever is "
         "special about this message, its size first, is the way to the cause. Report it with an export.",
