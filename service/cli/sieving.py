@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     from service.core.sieve import Sieve
 
-_AGO: Final = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGO: Final = re.compile(r"(?P<number>[0-9]{1,5})(?P<unit>[smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Reason = Annotated[list[str] | None, typer.Option("--reason", help="Reason code; may be repeated.")]
 Category = Annotated[list[str] | None, typer.Option("--category", help="HubSpot's category.")]
@@ -71,12 +71,23 @@ def sieve(  # noqa: PLR0913  (one a filter)
 
 def _time(given: str | None, option: str) -> datetime | None:
     from service.clock import stamp  # noqa: PLC0415
-    from service.core.sieve import moment  # noqa: PLC0415
+    from service.core.letters import moment  # noqa: PLC0415
 
     if given is None:
         return None
-    if ago := _AGO.fullmatch(given):
-        return stamp() - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
-    if (at := moment(given)) is None:
-        raise typer.BadParameter("is neither 2h, 30m, 1d nor a time", param_hint=option)
+    ago = _AGO.fullmatch(given)
+    try:
+        at = (
+            stamp() - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
+            if ago
+            else moment(given)
+        )
+    except OverflowError:  # 99999w
+        at = None
+    if at is None:
+        raise typer.BadParameter(
+            f"{given!r} is neither an age (30s, 15m, 2h, 1d, 1w) nor a time (2026-11-22, "
+            "2026-11-22T10:00Z; UTC where it says no offset)",
+            param_hint=option,
+        )
     return at

@@ -15,7 +15,7 @@ from service.core.events import Contribution, parse
 from service.core.outgoing import iso
 from service.core.reasons import Reason
 
-Maker = Literal["ordersync", "broker"]
+Maker = Literal["ordersync", "broker", "unknown"]
 _BROKERS: Final[Mapping[str, str]] = {
     "delivery_limit": "the broker delivered it more often than the queue allows, and nobody settled it",
     "expired": "its time to live ran out in the queue",
@@ -26,7 +26,10 @@ _BROKERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is known of one dead letter without its body. Times are RFC 3339; None = unknown."""
+    """What is known of one dead letter without its body. None = unknown.
+
+    Times of the failure are RFC 3339 in UTC, so that they sort as text; the event's is the producer's.
+    """
 
     id: str  # the event's id, else the message's, else a digest of the body
     made_by: Maker
@@ -67,7 +70,16 @@ def read(delivery: Delivery, id_property: str | None) -> Letter:
         return _brokers(delivery, death, id_property)
     if "ordersync-reason" in headers:
         return _ours(delivery, id_property)
-    return _brokers(delivery, death or {}, id_property)
+    return _brokers(delivery, death, id_property)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time in UTC, also where it says no offset; None where there is none to read. Total."""
+    try:
+        read = None if text is None else datetime.fromisoformat(text.upper())  # no small z
+        return read and (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one that UTC's calendar has not
+        return None
 
 
 def contribution(delivery: Delivery, id_property: str | None) -> Contribution | None:
@@ -80,15 +92,18 @@ def _ours(delivery: Delivery, id_property: str | None) -> Letter:
     headers = delivery.headers
     known = _identity(delivery, id_property)
     event_id = _text(headers, "ordersync-event-id") or known["id"]
-    message_id = _text(headers, "ordersync-message-id")
+    message_id = _text(headers, "ordersync-message-id") or delivery.properties.message_id
+    reason = _text(headers, "ordersync-reason") or "unknown"
+    message = _text(headers, "ordersync-message") or ""
+    failed_at = _time(headers, "ordersync-failed-at")
     return Letter(
         id=event_id or message_id or _digest(delivery.body),
         made_by="ordersync",
         status=_text(headers, "ordersync-status") or "",
-        reason=_text(headers, "ordersync-reason") or "unknown",
-        message=_text(headers, "ordersync-message") or "",
-        fingerprint=_text(headers, "ordersync-fingerprint") or "",
-        failed_at=_text(headers, "ordersync-failed-at"),
+        reason=reason,
+        message=message,
+        fingerprint=_text(headers, "ordersync-fingerprint") or _fingerprint(reason, message),
+        failed_at=failed_at,
         replays=delivery.replays,
         order=_text(headers, "ordersync-order") or known["subject"],
         source=_text(headers, "ordersync-event-source") or known["source"],
@@ -104,15 +119,18 @@ def _ours(delivery: Delivery, id_property: str | None) -> Letter:
         routing_key=_text(headers, "ordersync-routing-key") or "",
         queue=_text(headers, "ordersync-queue") or "",
         message_id=message_id,
-        first_failed_at=_text(headers, "ordersync-first-failed-at")
-        or _text(headers, "ordersync-failed-at"),
+        first_failed_at=_time(headers, "ordersync-first-failed-at") or failed_at,
         history=tuple(_history(headers)),
         size=len(delivery.body),
     )
 
 
-def _brokers(delivery: Delivery, death: Mapping[str, Any], id_property: str | None) -> Letter:
-    reason = str(death.get("reason") or "unknown")
+def _brokers(
+    delivery: Delivery, death: Mapping[str, Any] | None, id_property: str | None
+) -> Letter:
+    """The broker's own; or put there by hand, where not even an x-death says why."""
+    by_the_broker, death = death is not None, death or {}
+    reason = _text(death, "reason") or "unknown"
     message = _BROKERS.get(reason, "nothing says why it is here")
     known, headers = _identity(delivery, id_property), delivery.headers
     keys = death.get("routing-keys")
@@ -121,8 +139,8 @@ def _brokers(delivery: Delivery, death: Mapping[str, Any], id_property: str | No
     message_id = delivery.properties.message_id
     return Letter(
         id=known["id"] or message_id or _digest(delivery.body),
-        made_by="broker",
-        status="undelivered",
+        made_by="broker" if by_the_broker else "unknown",
+        status="undelivered" if by_the_broker else "unknown",
         reason=reason,
         message=message,
         fingerprint=_fingerprint(reason, message),
@@ -138,11 +156,11 @@ def _brokers(delivery: Delivery, death: Mapping[str, Any], id_property: str | No
         correlation_id=None,
         property=None,
         attempts=None,
-        exchange=str(death.get("exchange") or ""),
+        exchange=_text(death, "exchange") or "",
         routing_key=str(keys[0]) if isinstance(keys, list) and keys else delivery.routing_key,
-        queue=str(death.get("queue") or ""),
+        queue=_text(death, "queue") or "",
         message_id=message_id,
-        first_failed_at=_text(headers, "ordersync-first-failed-at") or failed_at,
+        first_failed_at=_time(headers, "ordersync-first-failed-at") or failed_at,
         history=tuple(_history(headers)),
         size=len(delivery.body),
     )
@@ -157,12 +175,8 @@ def _death(headers: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _is_later(death: Mapping[str, Any], headers: Mapping[str, Any]) -> bool:
     """Whether the broker gave up after the service did: a dead letter that was sent back by a shovel."""
-    failed_at, died = _text(headers, "ordersync-failed-at"), death.get("time")
-    if failed_at is None or "ordersync-reason" not in headers:
-        return True
-    try:
-        then = datetime.fromisoformat(failed_at)
-    except ValueError:
+    then, died = moment(_text(headers, "ordersync-failed-at")), death.get("time")
+    if then is None or "ordersync-reason" not in headers:
         return True
     # x-death counts whole seconds.
     return isinstance(died, datetime) and died.timestamp() >= int(then.timestamp())
@@ -179,8 +193,14 @@ def _history(headers: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:
+    """A text that says something; headers may hold anything."""
     value = headers.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _time(headers: Mapping[str, Any], name: str) -> str | None:
+    at = moment(_text(headers, name))
+    return None if at is None else iso(at)
 
 
 def _number(headers: Mapping[str, Any], name: str) -> int | None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
-from service.core.letters import Letter
+from service.core.letters import Letter, moment
 
 By = Literal["reason", "order", "source", "hour"]
 GROUPS: Final = 10_000  # kept apart; by order there may be as many as letters
@@ -47,14 +47,6 @@ class Sieve:
         if at is None:
             return False
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time in UTC; None where there is none to read."""
-    try:
-        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _any(wanted: tuple[str, ...], *values: str | None) -> bool:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from service.core import letters, runbook
+from service.core.letters import moment
 from service.core.reasons import Code
 from service.core.replays import (
     SILENT,
@@ -20,7 +21,7 @@ from service.core.replays import (
     replay,
     steps,
 )
-from service.core.sieve import Groups, Sieve, moment, rows
+from service.core.sieve import Groups, Sieve, rows
 from tests.dead_letters.stand import ID_PROPERTY, delivery, event, letter
 
 DIED = datetime(2026, 11, 22, 10, 0, 9, tzinfo=UTC)
@@ -85,14 +86,52 @@ def test_a_letter_that_was_shovelled_and_then_given_up_by_the_broker_is_the_brok
 
 
 @pytest.mark.parametrize(
-    "headers", [None, {"x-death": []}, {"x-death": "no list"}, {"x-death": [1]}]
+    ("headers", "made_by"),
+    [
+        (None, "unknown"),
+        ({"x-death": []}, "unknown"),
+        ({"x-death": "no list"}, "unknown"),
+        ({"x-death": [1]}, "unknown"),
+        ({"x-death": [{"reason": {"a": 1}, "queue": [1], "time": "soon"}]}, "broker"),
+    ],
 )
-def test_a_message_that_nobody_explains_is_still_a_letter(headers):
+def test_a_message_that_nobody_explains_is_still_a_letter(headers, made_by):
     found = read(b"\xff\x00", headers)
 
-    assert (found.reason, found.made_by, found.failed_at) == ("unknown", "broker", None)
+    assert (found.reason, found.made_by, found.failed_at) == ("unknown", made_by, None)
     assert found.id.startswith("body-")
     assert read(b"\xff", headers, message_id="m-1").id == "m-1"
+
+
+def test_headers_that_somebody_made_up_are_read_for_what_they_are():
+    """A dead letter can be published by hand; none may break the look at all the others."""
+    found = read(
+        event(1, "A-1"),
+        {"ordersync-reason": "refused", "ordersync-replays": "many", "ordersync-history": [1]}
+        | {"ordersync-failed-at": "0001-01-01T00:00:00+23:00", "ordersync-http-status": "four"},
+        message_id="m-1",
+    )
+
+    assert (found.reason, found.failed_at, found.replays, found.http_status) == (
+        "refused",
+        None,
+        0,
+        None,
+    )
+    assert (found.message_id, len(found.fingerprint), found.history) == ("m-1", 16, ())
+    assert not Sieve(since=DIED).takes(found, b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-11-22T11:00:00+01:00", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22t10:00:00z", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22T10:00:00", "2026-11-22T10:00:00.000Z"),
+    ],
+)
+def test_times_of_failures_sort_as_text(given, kept):
+    assert read(b"", {"ordersync-reason": "x", "ordersync-failed-at": given}).failed_at == kept
 
 
 def test_only_an_order_event_gives_a_contribution():

@@ -180,3 +180,16 @@ async def test_a_queue_with_a_low_limit_is_warned_of(amqp_url, command_environme
     )
 
     assert b"declared by somebody else" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["99999w", "99999999999d", "yesterday", "0001-01-01T00:00+23:00"])
+async def test_a_time_that_is_none_is_told(command_environment, given):
+    command = [sys.executable, "-m", "service", "dlq", "stats", "--since", given]
+
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, env=command_environment, check=False
+    )
+
+    assert done.returncode == 2
+    assert b"nor a time" in done.stderr
+    assert b"Traceback" not in done.stderr
