@@ -10,12 +10,13 @@ from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
     ChannelAccessRefused,
+    InvalidFrameError,
     ProbableAuthenticationError,
 )
 
 from service.broker import NoBroker
 from service.cli.exits import Exit
-from service.dead_letters.looker import DeadLettersError
+from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.sender import NotSentError
 from service.event_files import FileError
 from service.misconfiguration import ConfigurationError
@@ -50,26 +51,56 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _explain(error: BaseException) -> Refusal | None:
     if isinstance(error, ConfigurationError):
         return Refusal(error.lines, Exit.CONFIGURATION)
-    for kinds, code, before in _SENTENCES:
+    for kinds, code, sentence, advice in _SENTENCES:
         if isinstance(error, kinds):
-            return Refusal((before + (str(error) or "it does not answer"),), code)
+            said = sentence.format(str(error) or "it does not answer")
+            return Refusal((said, advice) if advice else (said,), code)
     return None
 
 
+_CREDENTIALS: Final = "check user and password in ORDERSYNC_RABBITMQ__URL, percent-encoded"
+_VHOST: Final = (
+    "check the last part of ORDERSYNC_RABBITMQ__URL: there is no such virtual host, or the user has no "
+    "permissions on it (rabbitmqctl list_vhosts, list_user_permissions)"
+)
+_PERMISSION: Final = (
+    "give it the permission (rabbitmqctl set_permissions); deploy/rabbitmq/definitions.json has what "
+    "each user needs"
+)
+_REACH: Final = "check ORDERSYNC_RABBITMQ__URL and the way there; `ordersync doctor` looks closer"
+
 # The first that fits: a NotPermittedError is a TopologyError, too.
-_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str], ...]] = (
-    ((NotPermittedError,), Exit.NOT_AUTHORISED, ""),
+_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], ...]] = (
+    ((NotPermittedError, LockedOutError), Exit.NOT_AUTHORISED, "{}", ""),
     (
         (TopologyError, NotPublishedError, FileError, ProbesError, DeadLettersError, NotSentError),
         Exit.FAILED,
+        "{}",
         "",
     ),
     (
         (AuthenticationError, ProbableAuthenticationError),
         Exit.NOT_AUTHORISED,
-        "RabbitMQ does not let this user in: ",
+        "RabbitMQ does not let this user in: {}",
+        _CREDENTIALS,
     ),
-    ((NoBroker,), Exit.UNREACHABLE, ""),
-    ((ChannelAccessRefused,), Exit.NOT_AUTHORISED, "RabbitMQ's user may not do that: "),
-    ((AMQPError, ConnectionError, TimeoutError), Exit.UNREACHABLE, "RabbitMQ cannot be reached: "),
+    ((NoBroker,), Exit.UNREACHABLE, "{}", ""),
+    (
+        (ChannelAccessRefused,),
+        Exit.NOT_AUTHORISED,
+        "RabbitMQ's user may not do that: {}",
+        _PERMISSION,
+    ),
+    (  # what the client makes of "vhost not found" and "access refused"
+        (InvalidFrameError,),
+        Exit.NOT_AUTHORISED,
+        "RabbitMQ let the user in, but not to the virtual host",
+        _VHOST,
+    ),
+    (
+        (AMQPError, ConnectionError, TimeoutError),
+        Exit.UNREACHABLE,
+        "RabbitMQ cannot be reached: {}",
+        _REACH,
+    ),
 )

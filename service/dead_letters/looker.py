@@ -46,11 +46,16 @@ SILENCES: Final = 2  # that it must say to be empty
 UNANSWERED: Final = 8
 TRIES: Final = 5  # for the lock
 PAUSE: Final = 0.3  # seconds between them
+PARKED: Final = ".parked"  # after the queue's name
 WORN: Final = 1_000  # deliveries of one message; far from the limit, but somebody looks a lot
 
 
 class DeadLettersError(Exception):
     """The dead letters cannot be looked at. The message says why and what to do."""
+
+
+class LockedOutError(DeadLettersError):
+    """The broker's user may not declare the lock."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +193,7 @@ async def _lock(connection: AbstractConnection, queue: str) -> AbstractChannel:
         except ChannelLockedResource:
             await asyncio.sleep(PAUSE)
         except ChannelAccessRefused:
-            raise DeadLettersError(
+            raise LockedOutError(
                 f"the broker's user may not declare {queue}.lock, the lock that keeps two operators "
                 "apart: give it the configure permission for that name"
             ) from None
@@ -209,7 +214,13 @@ async def _check_limit(connection: AbstractConnection, queue: str) -> None:
         await channel.queue_declare(queue, durable=True, arguments=wanted, timeout=TIMEOUT)  # type: ignore[arg-type]
     except ChannelNotFoundEntity:
         raise DeadLettersError(
-            f"there is no queue {queue}; run `ordersync topology apply`"
+            f"there is no queue {queue}: "
+            + (
+                "nothing was parked yet"
+                if queue.endswith(PARKED)
+                else "check its name (`ordersync topology show`), or declare it "
+                "(`ordersync topology apply`)"
+            )
         ) from None
     except ChannelAccessRefused:
         log.debug("limit_unchecked", queue=queue)  # an identity that may only read and publish

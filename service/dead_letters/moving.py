@@ -3,17 +3,15 @@
 import os
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 import orjson
 
 from service.core.deliveries import Delivery
 from service.core.replays import Replay, producers
 from service.core.sieve import Sieve
-from service.dead_letters.looker import Found, Looker
+from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender
-
-PARKED: Final = ".parked"  # after the queue's name
 
 
 async def export(

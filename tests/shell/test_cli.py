@@ -7,13 +7,19 @@ from pathlib import Path
 
 import orjson
 import pytest
-from aiormq.exceptions import AMQPConnectionError, ChannelAccessRefused, ProbableAuthenticationError
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    ChannelAccessRefused,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+)
 
 from service.__main__ import main
 from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.cli.refusals import explain
 from service.config import ALL
+from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.misconfiguration import ConfigurationError
 from service.probes import ProbesError
 from service.topology import NotPermittedError, TopologyError
@@ -27,6 +33,7 @@ NEEDED = {
 COMMANDS = (
     ["run", "demo", "check-config", "publish", "hubspot-twin", "topology", "schema"]
     + ["topology show", "topology apply", "schema export", "schema validate"]
+    + ["dlq", "dlq stats", "dlq ls", "dlq show", "dlq replay", "dlq export", "dlq park"]
 )  # fmt: skip
 
 
@@ -162,8 +169,9 @@ def test_no_broker_exits_69(command):
     ended = command("topology", "apply", RABBITMQ__URL=NEEDED["RABBITMQ__URL"])
 
     assert ended.code == Exit.UNREACHABLE
-    (line,) = ended.err.splitlines()
+    line, advice = ended.err.splitlines()
     assert line.startswith("RabbitMQ cannot be reached: ")
+    assert "ORDERSYNC_RABBITMQ__URL" in advice
 
 
 def test_run_without_a_broker_exits_69(command):
@@ -182,6 +190,14 @@ def test_a_wrong_password_exits_77(command, amqp_url):
     assert ended.code == Exit.NOT_AUTHORISED
     assert "does not let this user in" in ended.err
     assert "wrong" not in ended.err
+
+
+def test_a_virtual_host_that_is_not_there_exits_77(command, amqp_url):
+    ended = command("dlq", "ls", RABBITMQ__URL=f"{amqp_url}-not")
+
+    assert ended.code == Exit.NOT_AUTHORISED
+    assert "not to the virtual host" in ended.err
+    assert "object at" not in ended.err
 
 
 def test_topology_apply_declares_and_says_so(command, amqp_url):
@@ -211,6 +227,9 @@ def test_hubspot_twin_is_the_twins_own_command(command):
         (ProbesError("x"), 1),
         (ProbableAuthenticationError("x"), 77),
         (ChannelAccessRefused("x"), 77),
+        (InvalidFrameError("x"), 77),
+        (LockedOutError("x"), 77),
+        (DeadLettersError("{x}"), 1),
         (AMQPConnectionError("x"), 69),
         (ConnectionResetError("x"), 69),
         (TimeoutError(), 69),
