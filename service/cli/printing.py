@@ -1,9 +1,10 @@
 """Rows -> stdout, as people or programs want them. What is not data goes to stderr (`say`)."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TextIO
 
 import orjson
 import typer
@@ -27,29 +28,62 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show(rows: Sequence[Mapping[str, Any]], output: Output) -> None:
-    """Print rows of the same columns."""
+def number_of(count: int, noun: str) -> str:
+    """How many, in words: 1 event, 2 events."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def visible(text: str) -> str:
+    """Without what a terminal would act on: what is printed may be anybody's."""
+    return text.translate(_VISIBLE)
+
+
+_VISIBLE: Final = {
+    number: repr(chr(number))[1:-1] for number in (*range(32), *range(127, 160), 0x2028, 0x2029)
+}
+
+
+def show(rows: Sequence[Mapping[str, Any]], output: Output, *, err: bool = False) -> None:
+    """Print rows of the same columns; `err`: to stderr, beside data."""
     match output:
-        case Output.JSON:
-            typer.echo(orjson.dumps(list(rows), option=orjson.OPT_INDENT_2))
-        case Output.NDJSON:
-            for row in rows:
-                typer.echo(orjson.dumps(row))
         case Output.TABLE:
-            _table(rows)
+            _table(rows, sys.stderr if err else sys.stdout)
+        case _:
+            with listing(output) as show_one:
+                for row in rows:
+                    show_one(row)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> None:
+@contextmanager
+def listing(output: Output) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Print rows one by one, as JSON: a list that is closed at the end, or a line each."""
+    printed = 0
+
+    def show_one(row: Mapping[str, Any]) -> None:
+        nonlocal printed
+        if output is Output.NDJSON:
+            typer.echo(orjson.dumps(row))
+            return
+        text = orjson.dumps(row, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  ")
+        typer.echo(f"{',' if printed else '['}\n  {text}", nl=False)
+        printed += 1
+
+    yield show_one
+    if output is Output.JSON:
+        typer.echo("\n]" if printed else "[]")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], to: TextIO) -> None:
     if not rows:
         return
     cells = [[_cell(value) for value in row.values()] for row in rows]
-    if sys.stdout.isatty():
-        _drawn(list(rows[0]), cells)
+    if to.isatty():
+        _drawn(list(rows[0]), cells, to)
     else:
-        _aligned([list(rows[0]), *cells])
+        _aligned([list(rows[0]), *cells], to)
 
 
-def _drawn(columns: Iterable[str], cells: Iterable[list[str]]) -> None:
+def _drawn(columns: Iterable[str], cells: Iterable[list[str]], to: TextIO) -> None:
     from rich.console import Console  # noqa: PLC0415  (only where somebody looks)
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -59,15 +93,15 @@ def _drawn(columns: Iterable[str], cells: Iterable[list[str]]) -> None:
         table.add_column(column, overflow="fold")  # longer lines rather than less of them
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))  # what is printed is data, no markup
-    Console().print(table)
+    Console(file=to).print(table)
 
 
-def _aligned(lines: list[list[str]]) -> None:
+def _aligned(lines: list[list[str]], to: TextIO) -> None:
     """Nothing cut off: a pipe has no width."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        typer.echo("  ".join(padded).rstrip())
+        typer.echo("  ".join(padded).rstrip(), file=to)
 
 
 def _cell(value: Any) -> str:
@@ -75,6 +109,6 @@ def _cell(value: Any) -> str:
         case None:
             return ""
         case str():
-            return value
+            return visible(value)
         case _:
             return orjson.dumps(value).decode()

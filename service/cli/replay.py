@@ -3,29 +3,35 @@
 import asyncio
 import getpass
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.cli import sieving
+from service.cli import interrupts
 from service.cli.exits import Exit
-from service.cli.printing import Output, OutputOption, say, show
+from service.cli.printing import Output, OutputOption, number_of, say, show, visible
+from service.cli.sieving import Limit, QueueName
 
 if TYPE_CHECKING:
+    from service.cli.interrupts import Interrupts
     from service.core.replays import Mend, Report
-    from service.dead_letters.replaying import Plan, Wishes
+    from service.core.sieve import Sieve
+    from service.dead_letters.planning import Plan, Wishes
     from service.sections import HubSpot
 
+CUT: Final = 120  # characters of a sentence in a plan that people read
 
-def replay(  # noqa: PLR0913  (filters)
+
+def replay(  # noqa: PLR0913  (what an operator says is a lot)
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
-    limit: sieving.Limit = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Events a second at the most.")] = 20.0,
+    limit: Limit = None,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=10_000, help="Events a second at the most.")
+    ] = 20.0,
     max_failures: Annotated[
         int, typer.Option(min=0, help="Stop when more of one step fail again.")
     ] = 0,
@@ -47,18 +53,9 @@ def replay(  # noqa: PLR0913  (filters)
     to_queue: Annotated[
         str | None, typer.Option(help="Straight to this queue, not where the event came from.")
     ] = None,
-    reason: sieving.Reason = None,
-    category: sieving.Category = None,
-    order: sieving.OrderKey = None,
-    source: sieving.Source = None,
-    ids: sieving.EventId = None,
-    fingerprint: sieving.Fingerprint = None,
-    since: sieving.Since = None,
-    until: sieving.Until = None,
-    text: sieving.Text = None,
-    replays: sieving.Replays = None,
-    queue: sieving.QueueName = None,
+    queue: QueueName = None,
     output: OutputOption = Output.TABLE,
+    wanted: "Sieve",
 ) -> None:
     """Send dead letters back as events, in steps of 1, 5, 25, 100 and so on.
 
@@ -74,40 +71,50 @@ def replay(  # noqa: PLR0913  (filters)
 
       ordersync dlq replay --reason property_unknown --limit 1
     """
-    from service.dead_letters.replaying import Wishes  # noqa: PLC0415
+    from service.dead_letters.planning import Wishes  # noqa: PLC0415
 
-    wanted = sieving.sieve(
-        reason=reason, category=category, order=order, source=source, ids=ids,
-        fingerprint=fingerprint, since=since, until=until, text=text, replays=replays,
-    )  # fmt: skip
     wishes = Wishes(
         sieve=wanted, by=_operator(), limit=limit, max_failures=max_failures,
         max_replays=max_replays, rate=rate, wait=wait, mend=_mend(set_ or [], unset or []),
-        force=force, to_queue=to_queue,
+        force=force, to_queue=to_queue or None,
     )  # fmt: skip
+    planned = output if dry_run else None
+    report = interrupts.run(lambda signals: _story(wishes, queue, signals, planned))
+    if report is not None:
+        _say_report(report, output)
+
+
+def _say_report(report: "Report", output: Output) -> None:
+    """What became of them.
+
+    Raises:
+        typer.Exit: some failed again, or it was stopped.
+    """
     from service.core.replays import FAILED  # noqa: PLC0415
 
-    report = asyncio.run(_story(wishes, queue, dry_run=dry_run))
-    if report is None:
-        return
     show(
         [{"outcome": fate, "events": count} for fate, count in sorted(report.fates.items())], output
     )
-    say(f"replayed {report.sent} dead letters")
+    say(f"replayed {number_of(report.sent, 'dead letter')}")
     if report.stopped:
         say(f"stopped: {report.stopped}")
     if report.stopped or any(fate in FAILED for fate in report.fates):
         raise typer.Exit(Exit.FAILED)
 
 
-async def _story(wishes: "Wishes", queue: str | None, *, dry_run: bool) -> "Report | None":
+async def _story(
+    wishes: "Wishes", queue: str | None, signals: "Interrupts", planned_as: Output | None
+) -> "Report | None":
+    """Plan and replay; `planned_as`: only the plan, printed so."""
     from dataclasses import replace  # noqa: PLC0415
 
     from service import app, logs  # noqa: PLC0415
     from service.config import BrokerSettings, hubspot_settings  # noqa: PLC0415
+    from service.core.replays import Report  # noqa: PLC0415
     from service.dead_letters.looker import looking  # noqa: PLC0415
+    from service.dead_letters.planning import plan  # noqa: PLC0415
     from service.dead_letters.receipts import hearing  # noqa: PLC0415
-    from service.dead_letters.replaying import plan, run  # noqa: PLC0415
+    from service.dead_letters.replaying import run  # noqa: PLC0415
     from service.dead_letters.sender import sending  # noqa: PLC0415
 
     settings = BrokerSettings.load()
@@ -123,37 +130,52 @@ async def _story(wishes: "Wishes", queue: str | None, *, dry_run: bool) -> "Repo
         if not isinstance(account, str):
             send = await stack.enter_async_context(app.asking(account))
         planned = await plan(looker, wishes, send)
-        _say_plan(planned, wishes, account)
-        if dry_run or not planned.groups.total:
+        _say_plan(planned, wishes, account, planned_as)
+        if planned_as is not None:
             return None
+        if not planned.groups.total:
+            return Report()
         sender = await stack.enter_async_context(sending(url))
         receipts = None
         if wishes.wait:
             receipts = await stack.enter_async_context(hearing(url, names.outcomes_exchange))
-        stop = asyncio.Event()
-        with _interrupted(stop), _progress(planned.groups.total) as advance:
+        signals.gently = stop = asyncio.Event()
+        with _progress(planned.groups.total) as advance:
             return await run(looker, sender, receipts, wishes, planned, stop=stop, progress=advance)
 
 
-def _say_plan(planned: "Plan", wishes: "Wishes", account: "HubSpot | str") -> None:
-    from service.core.sieve import rows  # noqa: PLC0415
-
-    for row in rows(planned.groups, lambda _: ""):
-        say(f"{row['count']:7} {row['reason']}  {row['message'][:120]}")
+def _say_plan(
+    planned: "Plan", wishes: "Wishes", account: "HubSpot | str", planned_as: Output | None
+) -> None:
+    """The groups: data where only the plan is wanted, else beside it. In words the rest."""
+    rows = [row if planned_as else _short(row) for row in planned.rows()]
+    show(rows, planned_as or Output.TABLE, err=planned_as is None)
     for why, count in planned.left.items():
-        say(f"{count:7} not replayed: {why}")
-    say(f"{planned.groups.total} of {planned.read} dead letters to replay")
-    if isinstance(account, str):
-        say(f"how many would be superseded is not known: {account}")
-    elif planned.groups.total and not wishes.force:
-        say(
-            f"of {planned.looked_up} looked up in HubSpot, {planned.stale} would be superseded and "
-            f"{planned.partly} written in part: it holds newer values"
-        )
-    if wishes.force:
-        say("forced: newer values in HubSpot will be overwritten")
+        say(f"{count} not replayed: {visible(why)}")
+    say(f"{planned.groups.total} of {number_of(planned.read, 'dead letter')} to replay")
+    if planned.groups.total:
+        say(_staleness(planned, account, force=wishes.force))
     if wishes.mend:
-        say(f"mended: {wishes.mend.told}")
+        say(f"mended: {visible(wishes.mend.told)} (changes {planned.changed} of them)")
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    message = row["message"]
+    return row | {"message": message if len(message) <= CUT else f"{message[: CUT - 1]}…"}
+
+
+def _staleness(planned: "Plan", account: "HubSpot | str", *, force: bool) -> str:
+    if isinstance(account, str):
+        return f"how many would be superseded is not known: {account}"
+    if planned.unanswered is not None:
+        return f"how many would be superseded is not known: {planned.unanswered}"
+    if force:
+        older = planned.stale + planned.partly
+        return f"of {planned.looked_up} looked up in HubSpot, {older} overwrite newer values there"
+    return (
+        f"of {planned.looked_up} looked up in HubSpot, {planned.stale} would be superseded and "
+        f"{planned.partly} written in part: it holds newer values"
+    )
 
 
 def _mend(sets: list[str], unsets: list[str]) -> "Mend":
@@ -170,26 +192,6 @@ def _operator() -> str:
         return f"{getpass.getuser()}@{os.uname().nodename}"[:80]
     except OSError:  # a user id without a name, as containers have
         return f"uid {os.getuid()}@{os.uname().nodename}"[:80]
-
-
-@contextmanager
-def _interrupted(stop: asyncio.Event) -> Iterator[None]:
-    """The first Ctrl-C ends it in order, the second at once."""
-    loop = asyncio.get_running_loop()
-    me = asyncio.current_task()
-
-    def signalled() -> None:
-        if stop.is_set() and me is not None:
-            me.cancel()
-        stop.set()
-
-    loop.add_signal_handler(signal.SIGINT, signalled)
-    loop.add_signal_handler(signal.SIGTERM, signalled)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 @contextmanager

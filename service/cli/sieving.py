@@ -1,8 +1,11 @@
-"""The filters of the `dlq` commands: the same options everywhere, read into a Sieve."""
+"""The filters of the `dlq` commands, written once: the parameters of `sieve`. `sieved` gives them to a command."""
 
+import inspect
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,41 +15,32 @@ if TYPE_CHECKING:
 _AGO: Final = re.compile(r"(?P<number>[0-9]{1,5})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-Reason = Annotated[list[str] | None, typer.Option("--reason", help="Reason code; may be repeated.")]
-Category = Annotated[list[str] | None, typer.Option("--category", help="HubSpot's category.")]
-OrderKey = Annotated[list[str] | None, typer.Option("--order", help="The order's key.")]
-Source = Annotated[list[str] | None, typer.Option("--source", help="The event's source.")]
-EventId = Annotated[list[str] | None, typer.Option("--id", help="Event id or message id.")]
-Fingerprint = Annotated[
-    list[str] | None, typer.Option("--fingerprint", help="Of a cause, as `dlq stats` shows it.")
-]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Failed at or after: 2h, 30m, 1d, or a time.")
-]
-Until = Annotated[str | None, typer.Option("--until", help="Failed before: as --since.")]
-Text = Annotated[str | None, typer.Option("--text", help="In the sentence or the body.")]
-Replays = Annotated[
-    int | None, typer.Option("--replays", min=0, help="Replayed exactly so many times.")
-]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many letters.")]
 QueueName = Annotated[
     str | None,
     typer.Option("--queue", help="Another queue of dead letters, such as the parked ones."),
 ]
+_Several = list[str] | None
 
 
 def sieve(  # noqa: PLR0913  (one a filter)
     *,
-    reason: list[str] | None,
-    category: list[str] | None,
-    order: list[str] | None,
-    source: list[str] | None,
-    ids: list[str] | None,
-    fingerprint: list[str] | None,
-    since: str | None,
-    until: str | None,
-    text: str | None,
-    replays: int | None,
+    reason: Annotated[_Several, typer.Option(help="Reason code; may be repeated.")] = None,
+    category: Annotated[_Several, typer.Option(help="HubSpot's category.")] = None,
+    order: Annotated[_Several, typer.Option(help="The order's key.")] = None,
+    source: Annotated[_Several, typer.Option(help="The event's source.")] = None,
+    ids: Annotated[_Several, typer.Option("--id", help="Event id or message id.")] = None,
+    fingerprint: Annotated[
+        _Several, typer.Option(help="Of a cause, as `dlq stats` shows it.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Failed at or after: 2h, 30m, 1d, or a time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Failed before: as --since.")] = None,
+    text: Annotated[str | None, typer.Option(help="In the sentence or the body.")] = None,
+    replays: Annotated[
+        int | None, typer.Option(min=0, help="Replayed exactly so many times.")
+    ] = None,
 ) -> "Sieve":
     """What the options mean.
 
@@ -69,22 +63,34 @@ def sieve(  # noqa: PLR0913  (one a filter)
     )
 
 
+def sieved(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the filters as its last options; what they mean comes to it as `wanted`.
+
+    Typer reads options from a signature: this one is the command's own and that of `sieve`.
+    """
+    filters = inspect.signature(sieve).parameters
+    own = (p for p in inspect.signature(command).parameters.values() if p.name != "wanted")
+    options = [*own, *filters.values()]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        wanted = sieve(**{name: given.pop(name) for name in filters})
+        command(**given, wanted=wanted)
+
+    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
 def _time(given: str | None, option: str) -> datetime | None:
     from service.clock import stamp  # noqa: PLC0415
     from service.core.letters import moment  # noqa: PLC0415
 
     if given is None:
         return None
-    ago = _AGO.fullmatch(given)
-    try:
-        at = (
-            stamp() - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
-            if ago
-            else moment(given)
-        )
-    except OverflowError:  # 99999w
-        at = None
-    if at is None:
+    if ago := _AGO.fullmatch(given):
+        return stamp() - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
+    if (at := moment(given)) is None:
         raise typer.BadParameter(
             f"{given!r} is neither an age (30s, 15m, 2h, 1d, 1w) nor a time (2026-11-22, "
             "2026-11-22T10:00Z; UTC where it says no offset)",

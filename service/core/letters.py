@@ -157,7 +157,7 @@ def _brokers(
         property=None,
         attempts=None,
         exchange=_text(death, "exchange") or "",
-        routing_key=str(keys[0]) if isinstance(keys, list) and keys else delivery.routing_key,
+        routing_key=_first_text(keys) or "",
         queue=_text(death, "queue") or "",
         message_id=message_id,
         first_failed_at=_time(headers, "ordersync-first-failed-at") or failed_at,
@@ -196,6 +196,11 @@ def _text(headers: Mapping[str, Any], name: str) -> str | None:
     """A text that says something; headers may hold anything."""
     value = headers.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _first_text(values: Any) -> str | None:
+    first = values[0] if isinstance(values, list) and values else None
+    return first if isinstance(first, str) else None
 
 
 def _time(headers: Mapping[str, Any], name: str) -> str | None:

@@ -9,13 +9,16 @@ with one.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from typing import Any, Final
 
 import orjson
 
 from service.core.dead_letters import HISTORY_MAX
 from service.core.deliveries import Delivery, Properties
+from service.core.events import Contribution, parse
 from service.core.letters import Letter
 from service.core.order_event import STRUCTURED
 
@@ -59,16 +62,50 @@ class Replay:
     routing_key: str
     body: bytes
     headers: Mapping[str, Any]
-    like: Properties  # what else it takes over: content type and encoding, correlation id, type
+    like: (
+        Properties  # what else it takes over: content type and encoding, correlation id, app id, …
+    )
 
 
 def obstacle(letter: Letter, max_replays: int, *, addressed: bool) -> str | None:
     """Why a letter is not replayed; None = it may be. `addressed`: the operator says where to."""
     if letter.replays >= max_replays:
-        return f"replayed {letter.replays} times already"
+        return f"replayed {letter.replays} times already (--max-replays)"
     if not addressed and not letter.queue and not letter.routing_key:
-        return "nothing says where it came from"
+        return "nothing says where it came from (--to-queue)"
     return None
+
+
+def as_sent(delivery: Delivery, mend: Mend) -> Delivery:
+    """The delivery that its replay will be, as far as an event is read from it.
+
+    Raises:
+        MendError: the change does not fit the event.
+    """
+    if not mend:
+        return delivery
+    body, headers = _mended(delivery, mend)
+    properties = copy(delivery.properties)
+    properties.headers = headers
+    return changed(delivery, body=body, properties=properties)
+
+
+def changes(delivery: Delivery, mend: Mend) -> bool:
+    """Whether the mend changes anything in it."""
+    before = _document(delivery, producers(delivery.headers))
+    after = deepcopy(before)
+    _change(after, mend.set, mend.unset)
+    return after != before
+
+
+def event_of(sent: Delivery, mend: Mend, id_property: str | None) -> Contribution | str:
+    """The order event that the service will read, or why it will read none: it would be malformed again."""
+    parsed = parse(sent, id_property or "")
+    if isinstance(parsed, Contribution):
+        return parsed
+    if mend:
+        return f"mended, it is still no order event: {parsed.message[:_CHANGE_MAX]}"
+    return f"no order event ({parsed.code}): mend it (--set, --unset), or have it sent anew"
 
 
 def replay(  # noqa: PLR0913  (what an operator says is a lot)
@@ -189,17 +226,26 @@ def _mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
     headers = producers(delivery.headers)
     if not mend:
         return delivery.body, headers
-    content_type = (delivery.properties.content_type or "").partition(";")[0].strip().lower()
-    document = _object(delivery.body)
-    if content_type == STRUCTURED:
-        _change(document, mend.set, mend.unset)
+    document = _document(delivery, headers)
+    _change(document, mend.set, mend.unset)
+    if _is_structured(delivery):
         return orjson.dumps(document), headers
-    whole: dict[str, Any] = {name[3:]: v for name, v in headers.items() if name.startswith("ce-")}
-    whole["data"] = document
-    _change(whole, mend.set, mend.unset)
-    data = whole.pop("data")
+    data = document.pop("data")
     others = {name: v for name, v in headers.items() if not name.startswith("ce-")}
-    return orjson.dumps(data), others | {f"ce-{name}": v for name, v in whole.items()}
+    return orjson.dumps(data), others | {f"ce-{name}": v for name, v in document.items()}
+
+
+def _is_structured(delivery: Delivery) -> bool:
+    content_type = (delivery.properties.content_type or "").partition(";")[0]
+    return content_type.strip().lower() == STRUCTURED
+
+
+def _document(delivery: Delivery, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole event, in whichever mode it came."""
+    document = _object(delivery.body)
+    if _is_structured(delivery):
+        return document
+    return {n[3:]: v for n, v in headers.items() if n.startswith("ce-")} | {"data": document}
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -246,10 +246,11 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
 }
 
 UNKNOWN: Final = Entry(
-    "A reason that this version does not know.",
-    "unknown",
-    "Look at the headers and the body.",
-    "Try one (`--limit 1`).",
+    "Nothing says why it is here, or a reason that this version does not know: it was put here by hand, "
+    "or by a newer ordersync.",
+    "whoever put it here",
+    "Look at the headers and the body with `dlq show`.",
+    "Try one (`--limit 1`); where nothing says where it came from, with `--to-queue`.",
 )
 
 

@@ -68,6 +68,9 @@ class Group:
     first: str | None = None
     last: str | None = None
     replays: int = 0  # the most of any
+    looked_up: int = 0  # in HubSpot, for a plan
+    stale: int = 0  # of those: nothing would be written
+    partly: int = 0  # of those: some values would be left out
 
     def add(self, letter: Letter) -> None:
         """One more."""
@@ -87,17 +90,18 @@ class Groups:
     overflown: int = 0  # letters beyond the groups that are kept apart
     _groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
 
-    def add(self, letter: Letter) -> None:
-        """Count one."""
+    def add(self, letter: Letter) -> Group | None:
+        """Count one; its group, None = beyond those that are kept apart."""
         self.total += 1
         key = _key(letter, self.by)
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= GROUPS:
                 self.overflown += 1
-                return
+                return None
             group = self._groups[key] = Group(key, letter)
         group.add(letter)
+        return group
 
     def __iter__(self) -> Iterator[Group]:
         """The largest first."""

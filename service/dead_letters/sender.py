@@ -67,8 +67,8 @@ class Sender:
             headers=dict(message.headers) or None,
             delivery_mode=2,
             message_id=uuid4().hex,  # the client tells returned messages apart by it
-            timestamp=stamp(),
-            app_id="ordersync dlq",
+            timestamp=message.like.timestamp or stamp(),
+            app_id=message.like.app_id or "ordersync dlq",
         )
         try:
             await self._channel.basic_publish(

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from service.core import letters, runbook
+from service.core.events import Contribution
 from service.core.letters import moment
 from service.core.reasons import Code
 from service.core.replays import (
@@ -14,7 +15,10 @@ from service.core.replays import (
     Mend,
     MendError,
     Report,
+    as_sent,
+    changes,
     checked_path,
+    event_of,
     obstacle,
     parse_set,
     producers,
@@ -320,11 +324,11 @@ def test_the_history_is_bounded():
 def test_a_letter_is_left_alone_after_so_many_replays_or_without_an_address():
     known = ours(1, "A-1", {"ordersync-replays": 5})
 
-    assert obstacle(known, 5, addressed=True) == "replayed 5 times already"
+    assert obstacle(known, 5, addressed=True) == "replayed 5 times already (--max-replays)"
     assert obstacle(known, 6, addressed=False) is None
     assert obstacle(read(b"?", None), 5, addressed=True) is None
     nowhere = letters.read(delivery_without_address(), ID_PROPERTY)
-    assert obstacle(nowhere, 5, addressed=False) == "nothing says where it came from"
+    assert obstacle(nowhere, 5, addressed=False) == "nothing says where it came from (--to-queue)"
 
 
 def delivery_without_address():
@@ -346,3 +350,53 @@ def test_a_step_with_too_many_failures_or_without_outcomes_is_the_last():
     assert report.stopped == "2 of 2 failed again, more than 1"
     assert report.fates == {"applied": 1, "rejected": 2, "malformed": 1}
     assert not Report().step({"a": SILENT}, 1)
+
+
+# --- what goes, mended ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "mend", "told"),
+    [
+        (b"{", Mend(), "no order event (invalid_json): mend it"),
+        (event(1, ""), Mend(), "no order event (invalid_event): mend it"),
+        (
+            event(1, ""),
+            Mend({"time": "2026-11-22T10:00:00Z"}),
+            "mended, it is still no order event",
+        ),
+        (event(1, ""), Mend({"subject": "A-1"}), None),
+        (event(1, "A-1"), Mend(unset=("id",)), "mended, it is still no order event: id:"),
+    ],
+)
+def test_what_would_be_malformed_again_is_not_sent(body, mend, told):
+    event = event_of(as_sent(delivery(body), mend), mend, None)
+
+    if told is None:
+        assert isinstance(event, Contribution)
+    else:
+        assert isinstance(event, str)
+        assert told in event
+
+
+def test_an_event_is_judged_as_it_will_be_sent():
+    mend = Mend({"data.properties.total": 4}, ("data.properties.note",))
+    sent = as_sent(delivery(event(1, "A-1", note="x"), {"ordersync-reason": "refused"}), mend)
+
+    read = event_of(sent, mend, ID_PROPERTY)
+
+    assert isinstance(read, Contribution)
+    assert read.values == {"total": "4"}
+
+
+@pytest.mark.parametrize(
+    ("mend", "changed"),
+    [
+        (Mend(unset=("data.properties.absent",)), False),
+        (Mend(unset=("data.properties.note",)), True),
+        (Mend({"data.properties.note": "x"}), False),
+        (Mend({"data.properties.note": "y"}), True),
+    ],
+)
+def test_whether_a_mend_changes_anything(mend, changed):
+    assert changes(delivery(event(1, "A-1", note="x")), mend) is changed

@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from typing import Any, cast
 
 import orjson
 import pytest
+from pamqp.commands import Basic
 
+from service.core.order_event import STRUCTURED
 from service.core.reasons import Code
 from service.core.sieve import Groups, Sieve
 from service.dead_letters.looker import DeadLettersError, Found, looking
@@ -168,6 +171,84 @@ async def test_filters(amqp_url, command_environment, arguments, expected):
     assert [orjson.loads(line)["event_id"] for line in done.stdout.splitlines()] == expected
 
 
+async def dlq(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "service", "dlq", *arguments]
+    return await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, env=environment, check=False
+    )
+
+
+HOSTILE = (
+    {},
+    {"ordersync-reason": 5, "ordersync-replays": "many", "ordersync-history": [1]},
+    {"ordersync-reason": "\x1b[31mred\nx", "ordersync-failed-at": "0001-01-01T00:00:00+23:00"},
+    {
+        "ordersync-reason": "refused",
+        "ordersync-replays": 2**40,
+        "deep": [{"a": bytearray(b"\xff")}],
+    },
+    {"x-death": "no list"},
+    {"x-death": [{"reason": {"a": 1}, "queue": [1], "routing-keys": [3], "time": "x"}]},
+)
+
+
+async def test_letters_that_somebody_put_there_break_no_command(amqp_url, command_environment):
+    """Without headers, with hostile ones: listed, counted, shown, exported, and not replayed into nowhere."""
+    await prepared(amqp_url)
+    async with channel(amqp_url) as publishing:
+        for number, headers in enumerate(HOSTILE):
+            await publishing.basic_publish(
+                event(number, f"A-{number}"),
+                routing_key=QUEUE,
+                properties=Basic.Properties(content_type=STRUCTURED, headers=cast("Any", headers)),
+            )
+    every = {str(number) for number in range(len(HOSTILE))}
+
+    listed = await dlq(command_environment, "ls", "-o", "json")
+    table = await dlq(command_environment, "ls")
+    recent = await dlq(command_environment, "stats", "--since", "1d", "-o", "json")
+    shown = [await dlq(command_environment, "show", "2", "-o", form) for form in ("json", "table")]
+    exported = await dlq(command_environment, "export")
+    planned = await dlq(command_environment, "replay", "--dry-run", "-o", "json")
+
+    assert {row["id"] for row in orjson.loads(listed.stdout)} == every
+    assert {row["made_by"] for row in orjson.loads(listed.stdout)} == {
+        "ordersync", "broker", "unknown",
+    }  # fmt: skip
+    assert len(table.stdout.splitlines()) == 1 + len(every)
+    assert b"\x1b" not in table.stdout + shown[1].stdout
+    assert b"\\x1b[31mred\\nx" in table.stdout
+    assert orjson.loads(recent.stdout) == []
+    assert orjson.loads(shown[0].stdout)[0]["headers"]["ordersync-failed-at"].startswith("0001")
+    assert len(exported.stdout.splitlines()) == len(every)
+    assert orjson.loads(planned.stdout) == []
+    assert b"nothing says where it came from (--to-queue)" in planned.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_command_that_is_told_to_stop_keeps_the_order(
+    amqp_url, command_environment, number
+):
+    """Given back by the connection's end, the broker would shuffle them."""
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(n, f"A-{n}")) for n in range(3000)])
+    listing = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service", "dlq", "ls", "-o", "ndjson"),
+        env=command_environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert listing.stdout is not None
+
+    await listing.stdout.readline()
+    listing.send_signal(number)
+    _, said = await listing.communicate()
+
+    assert listing.returncode == 128 + number, said.decode()
+    assert b"back on their queue" in said
+    assert ids(await drained(amqp_url)) == [str(n) for n in range(3000)]
+
+
 async def test_a_queue_with_a_low_limit_is_warned_of(amqp_url, command_environment):
     async with channel(amqp_url) as declaring:
         await declaring.queue_declare(
@@ -182,7 +263,7 @@ async def test_a_queue_with_a_low_limit_is_warned_of(amqp_url, command_environme
     assert b"declared by somebody else" in done.stderr
 
 
-@pytest.mark.parametrize("given", ["99999w", "99999999999d", "yesterday", "0001-01-01T00:00+23:00"])
+@pytest.mark.parametrize("given", ["99999999999d", "5y", "yesterday", "0001-01-01T00:00+23:00"])
 async def test_a_time_that_is_none_is_told(command_environment, given):
     command = [sys.executable, "-m", "service", "dlq", "stats", "--since", given]
 

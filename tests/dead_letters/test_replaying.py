@@ -229,6 +229,34 @@ async def test_of_many_replays_half_are_stale_beside_live_traffic(amqp_url, comm
     assert await drained(amqp_url) == []
 
 
+async def test_the_plan_is_of_the_events_as_they_will_be_sent(amqp_url, command_environment):
+    """Stale is what the mended event would write; what would be malformed again does not go."""
+    await prepared(amqp_url)
+    async with running(amqp_url, command_environment):
+        await send(amqp_url, event("n", "A-1", NOW.isoformat(), hs_order_name="new"))
+        await outcomes(amqp_url, 1)
+        await bury(
+            amqp_url,
+            [
+                letter(event(1, "A-1", OLD, hs_order_name="old", hs_tax="soon")),
+                letter(event(2, ""), Code.INVALID_EVENT),
+                letter(event(3, "A-2", OLD, hs_tax="soon")),
+            ],
+        )
+        await buried(amqp_url, 3)
+        plan = ("replay", "--dry-run", "-o", "json", "--set", "properties.hs_tax=4")
+        partly = await dlq(command_environment, *plan)
+        wholly = await dlq(command_environment, *plan, "--unset", "properties.hs_order_name")
+        absent = await dlq(command_environment, "replay", "--dry-run", "--unset", "properties.no")
+
+    ((row,), (clean,)) = orjson.loads(partly.stdout), orjson.loads(wholly.stdout)
+    assert (row["count"], row["looked_up"], row["superseded"], row["in_part"]) == (2, 2, 0, 1)
+    assert (clean["count"], clean["in_part"]) == (2, 0)
+    assert b"1 not replayed: mended, it is still no order event: subject" in partly.stderr
+    assert b"(changes 0 of them)" in absent.stderr
+    assert absent.stdout.split()[:2] == [b"count", b"reason"]
+
+
 async def test_killed_at_any_moment_nothing_is_lost_and_a_repeat_is_known(
     amqp_url, command_environment
 ):
@@ -354,6 +382,9 @@ async def test_parked_letters_are_out_of_the_way_and_kept(amqp_url, command_envi
     ((body, headers),) = await drained(amqp_url, f"{QUEUE}.parked")
     kept = read(delivery(body, headers), ID_PROPERTY)
     assert (kept.id, kept.reason, kept.queue) == ("1", "property_invalid", "orders.events")
+    again = await dlq(command_environment, "replay", "--queue", f"{QUEUE}.nowhere")
+    assert again.returncode == 1
+    assert b"check its name" in again.stderr
 
 
 pytestmark = pytest.mark.timeout(180)

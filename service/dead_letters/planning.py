@@ -1,0 +1,189 @@
+"""What a replay would do, before anything goes: which letters, why not the others, what is newer in HubSpot."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.core import calls, letters, staleness
+from service.core.answers import BatchReply, NoReply
+from service.core.backlog import HISTORIES
+from service.core.calls import BatchCall
+from service.core.events import Contribution
+from service.core.order_event import Operation
+from service.core.replays import Mend, MendError, as_sent, changes, event_of, obstacle
+from service.core.replies import Missing
+from service.core.sieve import Group, Groups, Sieve
+from service.core.staleness import Holding
+from service.core.verdicts import Verdict
+from service.dead_letters.looker import Found, Looker
+
+Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+LOOKED_UP: Final = 500  # letters of a plan that HubSpot is asked about: ten calls
+KINDS: Final = 20  # reasons not to replay that are told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the operator asked for."""
+
+    sieve: Sieve
+    by: str  # who, for the history
+    limit: int | None = None  # events; None = all
+    max_failures: int = 0  # of one step
+    max_replays: int = 5
+    rate: float = 20.0  # events a second; the service takes about 30 beside live traffic
+    wait: float = 60.0  # seconds for a step's outcomes; 0 = send and do not wait
+    mend: Mend = field(default_factory=Mend)
+    force: bool = False
+    to_queue: str | None = None
+    id_property: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would go, before anything goes."""
+
+    groups: Groups = field(default_factory=Groups)
+    read: int = 0  # letters on the queue
+    left: dict[str, int] = field(default_factory=dict)  # why not -> how many
+    changed: int = 0  # by the mend
+    unanswered: str | None = None  # why HubSpot did not say what it holds
+
+    @property
+    def looked_up(self) -> int:
+        """Events that HubSpot was asked about."""
+        return sum(group.looked_up for group in self.groups)
+
+    @property
+    def stale(self) -> int:
+        """Of those looked up: nothing of them would be written."""
+        return sum(group.stale for group in self.groups)
+
+    @property
+    def partly(self) -> int:
+        """Of those looked up: some values would be left out."""
+        return sum(group.partly for group in self.groups)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a group, as it is printed."""
+        return [
+            {
+                "count": group.count,
+                "reason": group.sample.reason,
+                "looked_up": group.looked_up,
+                "superseded": group.stale,
+                "in_part": group.partly,
+                "sample": group.sample.id,
+                "message": group.sample.message,
+            }
+            for group in self.groups
+        ]
+
+    def leave(self, why: str) -> None:
+        """One that is not replayed. The reasons are few, but for what producers may have written."""
+        why = why if why in self.left or len(self.left) < KINDS else "for other reasons"
+        self.left[why] = self.left.get(why, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An event that HubSpot is asked about, and where what it says is counted."""
+
+    event: Contribution
+    group: Group
+
+
+async def plan(looker: Looker, wishes: Wishes, send: Send | None) -> Plan:
+    """Read everything once, and give it back. `send` asks HubSpot; without it staleness stays unknown."""
+    made, asked = Plan(), list[_Asked]()
+    async for found in looker.read():
+        made.read += 1
+        if not wishes.sieve.takes(found.letter, found.delivery.body):
+            continue
+        meant = event(found, wishes)
+        if isinstance(meant, str):
+            made.leave(meant)
+        elif wishes.limit is None or made.groups.total < wishes.limit:
+            group = made.groups.add(found.letter)
+            made.changed += bool(wishes.mend) and changes(found.delivery, wishes.mend)
+            if meant is not None and group is not None and len(asked) < LOOKED_UP:
+                asked.append(_Asked(meant, group))
+    await looker.give_back()
+    if send is not None:
+        await _look_up(made, asked, send, wishes.id_property or "")
+    return made
+
+
+def event(found: Found, wishes: Wishes) -> Contribution | str | None:
+    """The event that would go; a text says why it does not; None: who reads the queue it goes to will know."""
+    addressed = wishes.to_queue is not None
+    hindrance = obstacle(found.letter, wishes.max_replays, addressed=addressed)
+    if hindrance is not None:
+        return hindrance
+    try:
+        sent = as_sent(found.delivery, wishes.mend)
+    except MendError as error:
+        return str(error)
+    read = event_of(sent, wishes.mend, wishes.id_property)
+    return None if addressed and isinstance(read, str) else read
+
+
+async def _look_up(made: Plan, asked: Sequence[_Asked], send: Send, configured: str) -> None:
+    by_property: dict[str, list[_Asked]] = {}
+    for one in asked:
+        by_property.setdefault(one.event.order.id_property, []).append(one)
+    for id_property, group in by_property.items():
+        for start in range(0, len(group), HISTORIES):
+            await _look_up_some(
+                made, group[start : start + HISTORIES], send, id_property, configured
+            )
+
+
+async def _look_up_some(
+    made: Plan, asked: Sequence[_Asked], send: Send, id_property: str, configured: str
+) -> None:
+    keys = list(dict.fromkeys(one.event.order.key for one in asked))
+    names = sorted({name for one in asked for name in one.event.values})
+    call = calls.find(keys, id_property, histories=names)
+    known = dict(zip(keys, staleness.holdings(call, await send(call), configured), strict=True))
+    for one in asked:
+        match known[one.event.order.key]:
+            case Holding() as held:
+                _compare(one, held)
+            case Missing():
+                one.group.looked_up += 1
+            case failed:
+                made.unanswered = why_not(failed)
+
+
+def _compare(one: _Asked, held: Holding) -> None:
+    event, group = one.event, one.group
+    group.looked_up += 1
+    if event.operation is Operation.ARCHIVE:
+        group.stale += staleness.written_since(event, held)
+        return
+    older = staleness.left_out(event, held)
+    group.stale += bool(older) and len(older) == len(event.values)
+    group.partly += 0 < len(older) < len(event.values)
+
+
+def why_not(failed: Verdict) -> str:
+    """Why HubSpot does not say what it holds."""
+    reason = getattr(failed, "reason", None)
+    return str(reason.message) if reason is not None else "HubSpot did not say"
+
+
+async def held_now(found: Found, send: Send, id_property: str) -> Holding | str:
+    """What HubSpot holds for a letter's order; a sentence where it cannot be told."""
+    event = letters.contribution(found.delivery, id_property)
+    if event is None:
+        return "it holds no order event"
+    call = calls.find([event.order.key], event.order.id_property, histories=sorted(event.values))
+    (held,) = staleness.holdings(call, await send(call), id_property)
+    match held:
+        case Holding():
+            return held
+        case Missing():
+            return "HubSpot has no such order, or has archived it"
+        case failed:
+            return why_not(failed)
