@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from service.sections import HubSpot
 
 PROPERTIES: Final = (
-    "content_type", "content_encoding", "correlation_id", "message_id", "timestamp", "message_type",
-    "app_id", "reply_to",
+    "content_type", "content_encoding", "correlation_id", "timestamp", "message_type", "app_id",
+    "reply_to",
 )  # fmt: skip
 
 
@@ -62,9 +62,7 @@ def _told(document: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-_ELSEWHERE: Final = frozenset(
-    {"id", "reason", "status", "made_by", "message", "history", "message_id"}
-)
+_ELSEWHERE: Final = frozenset({"id", "reason", "status", "made_by", "message", "history"})
 _TOLD: Final = frozenset(  # headers that the letter's own lines are read from
     f"ordersync-{name}"
     for name in (

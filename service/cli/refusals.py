@@ -10,6 +10,8 @@ from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
     ChannelAccessRefused,
+    ChannelClosed,
+    ChannelNotFoundEntity,
     InvalidFrameError,
     ProbableAuthenticationError,
 )
@@ -90,6 +92,18 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
         Exit.NOT_AUTHORISED,
         "RabbitMQ's user may not do that: {}",
         _PERMISSION,
+    ),
+    (
+        (ChannelNotFoundEntity,),
+        Exit.FAILED,
+        "RabbitMQ does not have it: {}",
+        "`ordersync topology show` lists the names, `ordersync topology apply` declares what is missing",
+    ),
+    (
+        (ChannelClosed,),
+        Exit.FAILED,
+        "RabbitMQ refused: {}",
+        "`ordersync doctor` compares what is there with what is wanted",
     ),
     (  # what the client makes of "vhost not found" and "access refused"
         (InvalidFrameError,),

@@ -2,7 +2,7 @@
 
 import os
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import orjson
@@ -21,19 +21,30 @@ async def export(
 
     With `remove` a letter is taken off after its line is on the disk.
     """
-    written = 0
+    written, window = 0, list[Found]()
     async for found in looker.read():
         if not sieve.takes(found.letter, found.delivery.body):
             continue
         to.write(line(found))
         written += 1
         if remove:
-            to.flush()
-            os.fsync(to.fileno())
-            await looker.take(found)
+            window.append(found)
+        if len(window) == WINDOW or written == limit:
+            await _remove(looker, to, window)
+            window = []
         if written == limit:
             break
+    await _remove(looker, to, window)
     return written
+
+
+async def _remove(looker: Looker, to: BinaryIO, window: list[Found]) -> None:
+    if not window:
+        return
+    to.flush()
+    os.fsync(to.fileno())
+    for found in window:
+        await looker.take(found)
 
 
 async def park(
@@ -79,15 +90,28 @@ def line(found: Found) -> bytes:
     """One line of NDJSON: the message as RabbitMQ's management API takes it, and what is known of it."""
     payload, encoding = _payload(found.delivery)
     document: dict[str, Any] = {
-        "properties": {
-            "content_type": found.delivery.properties.content_type,
-            "headers": _kept(found),
-        },
+        "properties": dict(_properties(found.delivery)) | {"headers": _kept(found)},
         "payload": payload,
         "payload_encoding": encoding,
         "dead_letter": found.letter.row(),
     }
     return orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _properties(delivery: Delivery) -> Iterator[tuple[str, Any]]:
+    """As the management API names them; the content type first, by which `publish` knows an export."""
+    known = delivery.properties
+    yield "content_type", known.content_type
+    for name, value in (
+        ("content_encoding", known.content_encoding),
+        ("correlation_id", known.correlation_id),
+        ("reply_to", known.reply_to),
+        ("timestamp", known.timestamp and int(known.timestamp.timestamp())),
+        ("type", known.message_type),
+        ("app_id", known.app_id),
+    ):
+        if value is not None:
+            yield name, value
 
 
 def _payload(delivery: Delivery) -> tuple[str, str]:

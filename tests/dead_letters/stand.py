@@ -72,7 +72,10 @@ async def bury(url: str, letters: Iterable[Outgoing]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for one in letters:
                 properties = Basic.Properties(
-                    content_type=one.content_type, headers=cast("Any", one.headers), delivery_mode=2
+                    content_type=one.content_type,
+                    headers=cast("Any", one.headers),
+                    delivery_mode=2,
+                    app_id=one.app_id,
                 )
                 publish = publishing.basic_publish(
                     one.body,

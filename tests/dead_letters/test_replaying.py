@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -348,7 +349,7 @@ async def test_an_export_is_byte_for_byte_and_is_published_back(
 ):
     await prepared(amqp_url)
     odd: list[Outgoing] = [
-        letter(event(1, "A-1", note="ü\n"), tenant="eu"),
+        replace(letter(event(1, "A-1", note="ü\n"), tenant="eu"), app_id="shop"),
         letter(b"\xff{", Code.INVALID_JSON),
     ]
     await bury(amqp_url, odd)
@@ -360,6 +361,8 @@ async def test_an_export_is_byte_for_byte_and_is_published_back(
     assert refused.returncode == 2
     assert done.returncode == 0, done.stderr.decode()
     assert await drained(amqp_url) == []
+    first, _ = (orjson.loads(line) for line in file.read_bytes().splitlines())
+    assert first["properties"]["app_id"] == "shop"
     with file.open("rb") as stream:
         filed = list(from_ndjson(stream))
     assert [one.body for one in filed] == [one.body for one in odd]
@@ -369,9 +372,24 @@ async def test_an_export_is_byte_for_byte_and_is_published_back(
     assert all(delivery(body, headers).came_back for body, headers in back)
 
 
+async def test_an_export_overwrites_nothing(amqp_url, command_environment, tmp_path):
+    await prepared(amqp_url)
+    (tmp_path / "there").write_text("kept")
+
+    done = await dlq(command_environment, "export", "--to", str(tmp_path / "there"))
+    lost = await dlq(command_environment, "export", "--to", str(tmp_path / "no" / "folder"))
+
+    assert (done.returncode, lost.returncode) == (2, 2)
+    assert b"is there already" in done.stderr
+    assert b"cannot be written" in lost.stderr
+    assert (tmp_path / "there").read_text() == "kept"
+
+
 async def test_parked_letters_are_out_of_the_way_and_kept(amqp_url, command_environment):
     await prepared(amqp_url)
-    await bury(amqp_url, [letter(event(n, f"A-{n}")) for n in range(3)])
+    await bury(
+        amqp_url, [replace(letter(event(n, f"A-{n}")), app_id=f"shop-{n}") for n in range(3)]
+    )
 
     unsaid = await dlq(command_environment, "park")
     done = await dlq(command_environment, "park", "--id", "1")
@@ -379,6 +397,8 @@ async def test_parked_letters_are_out_of_the_way_and_kept(amqp_url, command_envi
     assert unsaid.returncode == 2
     assert done.returncode == 0, done.stderr.decode()
     assert ids(await drained(amqp_url)) == ["0", "2"]
+    shown = await dlq(command_environment, "show", "1", "--queue", f"{QUEUE}.parked")
+    assert b"shop-1" in shown.stdout, "who sent it, as the runbook asks"
     ((body, headers),) = await drained(amqp_url, f"{QUEUE}.parked")
     kept = read(delivery(body, headers), ID_PROPERTY)
     assert (kept.id, kept.reason, kept.queue) == ("1", "property_invalid", "orders.events")

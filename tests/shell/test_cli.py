@@ -10,6 +10,8 @@ import pytest
 from aiormq.exceptions import (
     AMQPConnectionError,
     ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
     InvalidFrameError,
     ProbableAuthenticationError,
 )
@@ -228,6 +230,8 @@ def test_hubspot_twin_is_the_twins_own_command(command):
         (ProbableAuthenticationError("x"), 77),
         (ChannelAccessRefused("x"), 77),
         (InvalidFrameError("x"), 77),
+        (ChannelNotFoundEntity("x"), 1),
+        (ChannelPreconditionFailed("x"), 1),
         (LockedOutError("x"), 77),
         (DeadLettersError("{x}"), 1),
         (AMQPConnectionError("x"), 69),
