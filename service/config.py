@@ -34,7 +34,7 @@ from service.misconfiguration import (
     unknown_names,
     variable,
 )
-from service.sections import Batch, Drain, Http, HubSpot, Identifying, Log, RabbitMQ, Retry
+from service.sections import Batch, Drain, Http, HubSpot, Identifying, Log, Named, RabbitMQ, Retry
 
 ACK_TIMEOUT: Final = (
     1800.0  # seconds; RabbitMQ's default consumer_timeout: then it closes the channel
@@ -108,6 +108,12 @@ class FileSettings(_FromOutside):
 
     hubspot: Identifying = Identifying()
     log: Log = Log()
+
+
+class NameSettings(FileSettings):
+    """For what only shows the names on the broker."""
+
+    rabbitmq: Named = Named()
 
 
 class BrokerSettings(FileSettings):

@@ -67,13 +67,26 @@ class _Section(BaseModel):
     )
 
 
-class RabbitMQ(_Section):
-    """The broker, and the names on it."""
-
+class _Address(_Section):
     url: SecretStr = Field(
         description="`amqp://user:password@host:5672/vhost`, or `amqps://…` with TLS; special "
         "characters percent-encoded",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_amqp(cls, url: SecretStr) -> SecretStr:
+        parts = _split(url.get_secret_value())
+        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
+            raise PydanticCustomError("url", "must be amqp://… or amqps://… with a host")
+        return url
+
+
+class Named(_Section):
+    """The names on the broker: what shows them need not know where it is."""
+
+    model_config = ConfigDict(extra="ignore")
+
     queues: Names = Field(
         ("orders.events",),
         description="input queues, all consumed at once: a JSON list, or names with commas "
@@ -90,26 +103,6 @@ class RabbitMQ(_Section):
         description="topic exchange of the dead letters; routing key = reason code",
     )
     dead_letters_queue: Name = Field("orders.dead-letters", description="queue of all dead letters")
-    # Quorum queues deliver at most 2000 unacknowledged messages a channel.
-    prefetch: int = Field(
-        2000, ge=1, le=2000, description="events held unacknowledged, per queue; bounds memory"
-    )
-    # A silent peer is noticed after two to three intervals: with the client's default, 60 s,
-    # minutes.
-    heartbeat: int = Field(10, ge=2, le=300, description="seconds between AMQP heartbeats")
-    declare: bool = Field(
-        True,
-        description="declare exchanges, queues and bindings at the start; `false` = only check "
-        "that they are there (needs no configure permission)",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _is_amqp(cls, url: SecretStr) -> SecretStr:
-        parts = _split(url.get_secret_value())
-        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
-            raise PydanticCustomError("url", "must be amqp://… or amqps://… with a host")
-        return url
 
     @field_validator("queues")
     @classmethod
@@ -137,6 +130,25 @@ class RabbitMQ(_Section):
     @classmethod
     def _dead_letters_queue_apart(cls, name: str, info: ValidationInfo) -> str:
         return _distinct(name, info, "queues", "results_queue")
+
+
+class RabbitMQ(Named, _Address):
+    """The broker, and the names on it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Quorum queues deliver at most 2000 unacknowledged messages a channel.
+    prefetch: int = Field(
+        2000, ge=1, le=2000, description="events held unacknowledged, per queue; bounds memory"
+    )
+    # A silent peer is noticed after two to three intervals: with the client's default, 60 s,
+    # minutes.
+    heartbeat: int = Field(10, ge=2, le=300, description="seconds between AMQP heartbeats")
+    declare: bool = Field(
+        True,
+        description="declare exchanges, queues and bindings at the start; `false` = only check "
+        "that they are there (needs no configure permission)",
+    )
 
 
 class HubSpot(_Section):

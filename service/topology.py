@@ -26,7 +26,7 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
-from service.sections import RabbitMQ
+from service.sections import Named
 
 # Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
 # what ends a message that kills its process, far above what restarts and pauses of a bad night
@@ -137,7 +137,7 @@ class Topology:
         return (*self.exchanges, *self.queues, *self.bindings)
 
     @classmethod
-    def of(cls, names: RabbitMQ) -> Self:
+    def of(cls, names: Named) -> Self:
         """What the settings call for.
 
         The first input queue is bound to the input exchange and takes everything. Further ones are

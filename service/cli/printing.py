@@ -1,13 +1,18 @@
 """Rows -> stdout, as people or programs want them. What is not data goes to stderr (`say`)."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated, Any, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import orjson
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONG: Final = 25  # characters of a cell that may stand under its row; a time stays in it
 
 
 class Output(StrEnum):
@@ -83,25 +88,63 @@ def _table(rows: Sequence[Mapping[str, Any]], to: TextIO) -> None:
         _aligned([list(rows[0]), *cells], to)
 
 
-def _drawn(columns: Iterable[str], cells: Iterable[list[str]], to: TextIO) -> None:
+def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], to: TextIO) -> None:
     from rich.console import Console  # noqa: PLC0415  (only where somebody looks)
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console, widths = Console(file=to), _widths([columns, *cells])
+    if long := _too_long(widths, console.width):
+        _stacked(columns, cells, long, console)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")  # longer lines rather than less of them
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))  # what is printed is data, no markup
-    Console(file=to).print(table)
+    console.print(table)
 
 
-def _aligned(lines: list[list[str]], to: TextIO) -> None:
+def _too_long(widths: Sequence[int], room: int) -> list[int]:
+    """The columns to take out so that the rest has room, the widest first; the first one stays."""
+    long: list[int] = []
+    left = sum(widths) + 2 * (len(widths) - 1)
+    for column in sorted(range(1, len(widths)), key=lambda column: -widths[column]):
+        if left <= room or widths[column] < LONG:
+            break
+        long.append(column)
+        left -= widths[column] + 2
+    return sorted(long)
+
+
+def _stacked(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], long: Sequence[int], console: "Console"
+) -> None:
+    """What is long under its row: beside it, an id would be torn over three lines."""
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    short = [column for column in range(len(columns)) if column not in long]
+    widths = _widths([[row[column] for column in short] for row in (columns, *cells)])
+    for number, row in enumerate((columns, *cells)):
+        padded = (row[column].ljust(width) for column, width in zip(short, widths, strict=True))
+        line = Text("  ".join(padded).rstrip(), "bold" if number == 0 else "")
+        console.print(line, soft_wrap=True)
+        for column in long if number else ():
+            if row[column]:
+                console.print(Padding(Text(f"{columns[column]}: {row[column]}"), (0, 0, 0, 4)))
+
+
+def _aligned(lines: Sequence[Sequence[str]], to: TextIO) -> None:
     """Nothing cut off: a pipe has no width."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    widths = _widths(lines)
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         typer.echo("  ".join(padded).rstrip(), file=to)
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
 
 
 def _cell(value: Any) -> str:

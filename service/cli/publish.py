@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from service.cli.exits import Exit
-from service.cli.printing import say
+from service.cli.printing import number_of, say
 
 if TYPE_CHECKING:
     from service.event_files import Filed
@@ -79,7 +79,7 @@ def publish(
         counted = sum(1 for _ in source()) if unchecked else None
         total = _checked(source, settings.hubspot.id_property) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
-            say(f"{total} events would be published")
+            say(f"{number_of(total, 'event')} would be published")
             return
         with _progress(total) as advance:
             confirmed = asyncio.run(
@@ -91,7 +91,7 @@ def publish(
                     progress=advance,
                 )
             )
-    say(f"published {confirmed} events")
+    say(f"published {number_of(confirmed, 'event')}")
 
 
 @contextmanager

@@ -17,10 +17,10 @@ app = typer.Typer(help="Exchanges, queues and bindings on RabbitMQ.", no_args_is
 @app.command("show")
 def show_topology(output: OutputOption = Output.TABLE) -> None:
     """Print what ordersync needs on the broker, without connecting to it."""
-    from service.config import BrokerSettings  # noqa: PLC0415
+    from service.config import NameSettings  # noqa: PLC0415
     from service.topology import Topology  # noqa: PLC0415
 
-    wanted = Topology.of(BrokerSettings.load().rabbitmq)
+    wanted = Topology.of(NameSettings.load().rabbitmq)
     show(list(_rows(wanted)), output)
 
 

@@ -1,5 +1,7 @@
 """The command line: exit codes, what goes to which stream, and never a traceback for a user's mistake."""
 
+import os
+import pty
 import subprocess
 import sys
 import tomllib
@@ -100,7 +102,7 @@ def test_no_arguments_print_the_help(command):
     assert "Usage: ordersync" in (ended := command()).out + ended.err
 
 
-@pytest.mark.parametrize("name", ["run", "check-config", "publish", "topology show"])
+@pytest.mark.parametrize("name", ["run", "check-config", "publish", "topology apply"])
 def test_a_wrong_configuration_exits_78_with_a_line_for_every_fault(command, tmp_path, name):
     events = tmp_path / "events.ndjson"
     events.write_text("")
@@ -285,3 +287,33 @@ def test_schema_export_prints_or_writes(command, tmp_path):
         "dead-letter.v1.json",
     }
     assert command("schema", "export", "no-such").code == Exit.USAGE
+
+
+def test_what_is_needed_is_shown_before_anybody_knows_the_broker(command):
+    ended = command("topology", "show", "-o", "json", RABBITMQ__RESULTS_QUEUE="elsewhere")
+
+    assert ended.code == 0
+    assert "elsewhere" in {row["name"] for row in orjson.loads(ended.out)}
+
+
+def test_a_wide_table_tears_no_id_apart_on_a_narrow_terminal():
+    """What is long stands under its row; a pipe gets it all in one line."""
+    ours, theirs = pty.openpty()
+    program = (
+        "from service.cli.printing import Output, show\n"
+        "show([{'id': 'a' * 32, 'since': '2026-11-22T10:00:00.000Z', 'message': 'long ' * 20}], "
+        "Output.TABLE)"
+    )
+
+    subprocess.run(
+        [sys.executable, "-c", program], stdout=theirs, check=True, env=os.environ | {"COLUMNS": "80"}
+    )  # fmt: skip
+    os.close(theirs)
+    printed = os.read(ours, 10_000).decode()
+    os.close(ours)
+    piped = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert "a" * 32 in printed
+    assert "2026-11-22T10:00:00.000Z" in printed
+    assert "    message: long long" in printed
+    assert len(piped.stdout.splitlines()) == 2

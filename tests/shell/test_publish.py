@@ -400,7 +400,7 @@ def test_a_json_file_is_one_event(command, tmp_path):
 
     ended = command("publish", path, "--dry-run")
 
-    assert (ended.code, ended.err) == (0, "1 events would be published\n")
+    assert (ended.code, ended.err) == (0, "1 event would be published\n")
 
 
 def test_checking_a_file_needs_no_broker(command, tmp_path):
@@ -426,7 +426,7 @@ def test_stdin_is_read_to_its_end_before_anything_is_sent(
     bare.setattr("sys.stdin", Stdin(content))
     command("topology", "apply", RABBITMQ__URL=amqp_url)
 
-    assert command("publish", "-", *options).err == "published 1 events\n"
+    assert command("publish", "-", *options).err == "published 1 event\n"
 
 
 def test_a_format_can_be_told_where_the_ending_misleads(command, tmp_path):
@@ -435,7 +435,7 @@ def test_a_format_can_be_told_where_the_ending_misleads(command, tmp_path):
 
     ended = command("publish", path, "--format", "csv", "--dry-run", RABBITMQ__URL="amqp://nobody/")
 
-    assert (ended.code, ended.err) == (0, "1 events would be published\n")
+    assert (ended.code, ended.err) == (0, "1 event would be published\n")
 
 
 def test_straight_to_a_queue(command, tmp_path, amqp_url):
