@@ -107,7 +107,10 @@ def _fault(detail: ErrorDetails, *, binary: bool) -> Fault:
     if detail["type"] in _NO_TYPE:
         path, message = ["type"], f"must be one of {', '.join(OPERATIONS)}"
     else:
-        message = _MESSAGES.get(detail["type"], detail["msg"])
+        known = _MESSAGES.get(detail["type"])
+        message = known.format(**detail.get("ctx", {})) if known else detail["msg"]
+    if detail["type"] == "id_property":  # found in the event as a whole
+        path = ["data", "id_property"]
     if binary and path and path[0] != "data":
         path[0] = f"ce-{path[0]}"
     return Fault(".".join(path), message)
@@ -123,6 +126,8 @@ _MESSAGES = {
     "missing": "is required",
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "literal_error": "must be {expected}",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
