@@ -68,7 +68,7 @@ _TOLD: Final = frozenset(  # headers that the letter's own lines are read from
     for name in (
         "status", "reason", "message", "category", "http-status", "correlation-id", "property",
         "attempts", "failed-at", "exchange", "routing-key", "queue", "event-id", "event-source",
-        "order", "fingerprint", "replays", "first-failed-at", "history",
+        "order", "fingerprint", "replays", "first-failed-at", "history", "message-id",
     )
 )  # fmt: skip
 
@@ -102,10 +102,10 @@ async def _held(found: "Found", account: "HubSpot | str") -> dict[str, Any] | st
     if isinstance(held, str):
         return held
     newest = held.newest or {}
-    return {
+    archived = {"archived": held.archived} if held.archived is not None else {}
+    return archived | {
         "record_id": held.record_id,
         "updated": held.updated,
-        "archived": held.archived,
         "properties": {name: {"since": at, "value": value} for name, (at, value) in newest.items()},
     }
 

@@ -172,9 +172,10 @@ def _staleness(planned: "Plan", account: "HubSpot | str", *, force: bool) -> str
     if force:
         older = planned.stale + planned.partly
         return f"of {planned.looked_up} looked up in HubSpot, {older} overwrite newer values there"
+    lost = f"; {planned.missing} update orders that it does not have" if planned.missing else ""
     return (
         f"of {planned.looked_up} looked up in HubSpot, {planned.stale} would be superseded and "
-        f"{planned.partly} written in part: it holds newer values"
+        f"{planned.partly} written in part: it holds newer values{lost}"
     )
 
 

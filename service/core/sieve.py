@@ -71,6 +71,7 @@ class Group:
     looked_up: int = 0  # in HubSpot, for a plan
     stale: int = 0  # of those: nothing would be written
     partly: int = 0  # of those: some values would be left out
+    missing: int = 0  # of those: updates of orders that are not there
 
     def add(self, letter: Letter) -> None:
         """One more."""

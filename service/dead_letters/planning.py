@@ -64,6 +64,11 @@ class Plan:
         """Of those looked up: some values would be left out."""
         return sum(group.partly for group in self.groups)
 
+    @property
+    def missing(self) -> int:
+        """Of those looked up: updates of orders that HubSpot does not have; they would fail again."""
+        return sum(group.missing for group in self.groups)
+
     def rows(self) -> list[dict[str, Any]]:
         """A row a group, as it is printed."""
         return [
@@ -73,6 +78,7 @@ class Plan:
                 "looked_up": group.looked_up,
                 "superseded": group.stale,
                 "in_part": group.partly,
+                "no_order": group.missing,
                 "sample": group.sample.id,
                 "message": group.sample.message,
             }
@@ -152,6 +158,7 @@ async def _look_up_some(
                 _compare(one, held)
             case Missing():
                 one.group.looked_up += 1
+                one.group.missing += one.event.operation is Operation.UPDATE
             case failed:
                 made.unanswered = why_not(failed)
 

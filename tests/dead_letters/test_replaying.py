@@ -242,17 +242,19 @@ async def test_the_plan_is_of_the_events_as_they_will_be_sent(amqp_url, command_
                 letter(event(1, "A-1", OLD, hs_order_name="old", hs_tax="soon")),
                 letter(event(2, ""), Code.INVALID_EVENT),
                 letter(event(3, "A-2", OLD, hs_tax="soon")),
+                letter(event(4, "A-3", OLD, hs_tax="soon").replace(b"upsert", b"update")),
             ],
         )
-        await buried(amqp_url, 3)
+        await buried(amqp_url, 4)
         plan = ("replay", "--dry-run", "-o", "json", "--set", "properties.hs_tax=4")
         partly = await dlq(command_environment, *plan)
         wholly = await dlq(command_environment, *plan, "--unset", "properties.hs_order_name")
         absent = await dlq(command_environment, "replay", "--dry-run", "--unset", "properties.no")
 
     ((row,), (clean,)) = orjson.loads(partly.stdout), orjson.loads(wholly.stdout)
-    assert (row["count"], row["looked_up"], row["superseded"], row["in_part"]) == (2, 2, 0, 1)
-    assert (clean["count"], clean["in_part"]) == (2, 0)
+    assert (row["count"], row["looked_up"], row["superseded"], row["in_part"]) == (3, 3, 0, 1)
+    assert (clean["count"], clean["in_part"], clean["no_order"]) == (3, 0, 1)
+    assert b"1 update orders that it does not have" in wholly.stderr
     assert b"1 not replayed: mended, it is still no order event: subject" in partly.stderr
     assert b"(changes 0 of them)" in absent.stderr
     assert absent.stdout.split()[:2] == [b"count", b"reason"]
