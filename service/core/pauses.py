@@ -27,10 +27,11 @@ LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
 FIRST: Final = 1.0  # seconds before the first probe
 LONGEST: Final = 300.0  # that HubSpot may ask for
 # Where the probe is answered and writes are not: each of these pauses costs what is held one of its 50
-# deliveries, so that with five minutes a night would use them up; with an hour a day and a half do.
-LONGEST_IN_VAIN: Final = 3600.0
+# deliveries. Five minutes would use them up in four hours; this outlasts a night, and is the longest that
+# anybody waits after the cause was mended.
+LONGEST_IN_VAIN: Final = 1800.0
 SELDOM: Final = 60.0  # between two probes that fail, at the most
-_DOUBLINGS: Final = 12  # enough for both; 2**1024 is no float, and a night has more probes
+_DOUBLINGS: Final = 11  # enough for both; 2**1024 is no float, and a night has more probes
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ class Entry:
 _MEND = "Only mended: `--set` or `--unset` the property, or replay the producer's corrected event."
 _BAD = "No: it fails the same way for ever. Have the producer send the event anew; export or park this one."
 _AFTER = "Yes, once that is done: the event itself is fine."
-_PAUSE = "Nothing to replay: intake pauses, events wait in the queue and go on by themselves."
+_PAUSE = (
+    "Nothing to replay: intake pauses, events wait in the queue and go on by themselves: when the cause "
+    "is gone, after half an hour at the latest, or at once after a restart."
+)
 
 
 RUNBOOK: Final[Mapping[str, Entry]] = {
