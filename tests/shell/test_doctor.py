@@ -206,6 +206,7 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
     assert "message-ttl on orders.results by policy short" in harmed["policies"].found
 
 
+@pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize(
     ("token", "code"), [(TOKEN, 1), ("wrong", 77)], ids=["topology missing", "and token refused"]
 )
