@@ -12,7 +12,7 @@ decides nothing; import-linter holds the floors (pyproject.toml).
     consumer        RabbitMQ -> Delivery, ack (inbox: bytes -> deliveries; lease, caution: may we still?)
     line            the calls, within the budget (hubspot: HTTP; token: who we are)
     intermission    intake closed, a probe finds out when to open it
-    holding         nothing is held so long that the broker takes it back
+    giveback        what is kept too long goes back before the broker fetches it
     publisher       outcomes and dead letters -> RabbitMQ, confirmed (frames: AMQP's, as bytes)
     tally, metrics, logs, traces, probes     what is said of what is done
     config, sections, misconfiguration       the environment -> Settings

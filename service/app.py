@@ -19,9 +19,10 @@ from service.config import HELD_AT_MOST, Settings, traces_wanted
 from service.consumer import Consumer
 from service.core.answers import BatchReply, NoReply
 from service.core.calls import BatchCall
+from service.core.custody import Custody
 from service.core.deliveries import Delivery
 from service.core.reasons import Code
-from service.holding import Holding
+from service.giveback import Giveback
 from service.hubspot import HubSpot, orders_path
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
@@ -100,7 +101,7 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(service.consumer.run()),
-                tasks.create_task(service.holding.run()),
+                tasks.create_task(service.giveback.run()),
                 tasks.create_task(
                     probes.serve(settings.http.host, settings.http.port, service, metrics)
                 ),
@@ -125,10 +126,6 @@ class Service:
         traces: "Traces | None" = None,
     ) -> None:
         self.publisher, self.metrics = publisher, metrics
-        loop = asyncio.get_running_loop()
-        self.holding = Holding(
-            patience=settings.retry.patience, longest=HELD_AT_MOST, now=loop.time
-        )
         self.consumer = Consumer(
             url,
             settings.rabbitmq.queues,
@@ -137,18 +134,20 @@ class Service:
             arrived=self._arrived,
             lost=self._lost,
         )
-        shell = self.holding.between(self._shell(publisher, hubspot, name))
+        custody = Custody(settings.retry.patience, HELD_AT_MOST)
+        self.giveback = Giveback(custody, self._shell(publisher, hubspot, name))
+        shell = self.giveback.between()
         if traces is not None:
             shell = _traced(shell, traces, settings)
         self.pipeline = Pipeline(_policies(settings), shell, metrics)
-        metrics.oldest_held_seconds.set_function(lambda: self.holding.oldest_age)
+        metrics.oldest_held_seconds.set_function(lambda: self.giveback.oldest_age)
 
     def _arrived(self, delivery: Delivery) -> None:
-        self.holding.arrived(delivery)
+        self.giveback.arrived(delivery)
         self.pipeline.arrived(delivery)
 
     def _lost(self, epochs: frozenset[int]) -> None:
-        self.holding.lost(epochs)
+        self.giveback.lost(epochs)
         self.pipeline.lost(epochs)
 
     def _shell(self, publisher: Publisher, hubspot: HubSpot, name: str) -> Shell:

@@ -102,7 +102,6 @@ class Pipeline:
         self._alive: set[int] = set()
         metrics.held_events.set_function(lambda: self._backlog.held)
         metrics.in_flight_records.set_function(lambda: self._backlog.in_flight)
-        metrics.oldest_held_seconds.set_function(self._oldest_age)
         self._malformed: list[Settlement] = []  # settled without a call
         self._repeated: list[tuple[Delivery, Sequence[Outgoing]]] = []
         self._answering = asyncio.Event()
@@ -358,10 +357,6 @@ class Pipeline:
                 return
             self._wake.hush()
             await self._wake.within(left)
-
-    def _oldest_age(self) -> float:
-        oldest = self._backlog.oldest()
-        return 0.0 if oldest is None else self._shell.now() - oldest
 
 
 def _messages(settlement: Settlement) -> tuple[Outgoing, ...]:

@@ -20,11 +20,12 @@ import orjson
 from service.config import HELD_AT_MOST
 from service.core.backlog import BatchPolicy
 from service.core.budget import BudgetPolicy
+from service.core.custody import Custody
 from service.core.deliveries import Delivery
 from service.core.order_event import STRUCTURED
 from service.core.outgoing import Outgoing
 from service.core.retries import RetryPolicy
-from service.holding import Holding
+from service.giveback import Giveback
 from service.hubspot import HubSpot
 from service.metrics import Metrics
 from service.pipeline import Pipeline, Policies, Shell
@@ -61,7 +62,7 @@ class Queue:
 
     def __init__(self, prefetch: int = 1000) -> None:
         self.pipeline: Pipeline
-        self.holding: Holding
+        self.giveback: Giveback
         self.ready: list[tuple[bytes, bool]] = []
         self.unacked: dict[int, bytes] = {}
         self.returned: Counter[bytes] = Counter()  # times that a message came back
@@ -94,7 +95,7 @@ class Queue:
                 body,
                 EPOCH,
             )
-            self.holding.arrived(delivery)
+            self.giveback.arrived(delivery)
             self.pipeline.arrived(delivery)
 
     def _headers(self, body: bytes, again: bool) -> dict[str, Any] | None:
@@ -125,7 +126,7 @@ class Queue:
             self._no_longer(tag)
         self.ready = [(body, True) for body in self.unacked.values()] + self.ready
         self.unacked = {}
-        self.holding.lost(frozenset({ended}))
+        self.giveback.lost(frozenset({ended}))
         self.pipeline.lost(frozenset({ended}))
 
     def reopen(self) -> None:
@@ -202,13 +203,14 @@ async def stage(
             name="t",
         )
         policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace, overlap)
-        queue.holding = Holding(patience=retry.patience, longest=HELD_AT_MOST, now=loop.time)
-        queue.pipeline = Pipeline(policies, queue.holding.between(wrap(shell)), Metrics())
+        custody = Custody(retry.patience, HELD_AT_MOST)
+        queue.giveback = Giveback(custody, wrap(shell))
+        queue.pipeline = Pipeline(policies, queue.giveback.between(), Metrics())
         on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
         async with asyncio.TaskGroup() as tasks:
-            holding = tasks.create_task(queue.holding.run())
+            giveback = tasks.create_task(queue.giveback.run())
             running = tasks.create_task(queue.pipeline.run(on_stage.stop))
-            running.add_done_callback(lambda _: holding.cancel())
+            running.add_done_callback(lambda _: giveback.cancel())
             yield on_stage
             on_stage.stop.set()
 

@@ -10,6 +10,7 @@ One arrow of an event's life a file, in the order of the flow:
     events    Delivery -> Contribution | Malformed
     slots     Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     repeats   the deliveries of an event that is held or was applied already
+    custody   what is in our keeping, since when, and when it has to go back
     handover  what a former owner of the queue may still be writing, and who waits for it
     crashes   which message may be the one that kills its process
     sequences which events are older than what was applied

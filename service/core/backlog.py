@@ -166,12 +166,6 @@ class Backlog:
         self._moor_again()
         return tuple(dropped)
 
-    def oldest(self) -> float | None:
-        """When the oldest waiting slot was born; None when nothing waits."""
-        return min(
-            (lane.slots[0].born for lane in self._lanes.values() if lane.slots), default=None
-        )
-
     def waiting(self) -> Iterator[Slot]:
         """Every slot that is not in flight."""
         for lane in self._lanes.values():

@@ -56,7 +56,6 @@ def test_nothing_waits_nothing_is_due():
 
     assert backlog.take(1.0) is None
     assert backlog.next_due() is None
-    assert backlog.oldest() is None
 
 
 def test_a_drain_sends_whatever_is_held():
@@ -250,14 +249,6 @@ def test_what_came_out_of_the_dead_letters_travels_apart_and_paced():
     assert take(LINGER + 1.5) == (True, 20)
 
 
-def test_the_oldest_waits_since_its_first_event():
-    backlog = _filled(contribution(key="A-1"), now=3.0)
-    backlog.add(contribution(key="A-1"), 4.0)
-    backlog.add(contribution(key="A-2"), 5.0)
-
-    assert backlog.oldest() == 3.0
-
-
 @pytest.mark.parametrize("busy", ["upsert", "update"])
 def test_a_berth_never_starves_beside_one_that_is_always_full(busy):
     """The other operation's slot leaves before anything that came after it."""
@@ -432,8 +423,6 @@ class BacklogMachine(RuleBasedStateMachine):
         travelling = [c for s in self.flying for c in s.contributions]
         assert self.backlog.held == len(self.model.waiting) + len(travelling)
         assert self.backlog.in_flight == len(self.flying)
-        born = [s.born for s in self.backlog.waiting()]
-        assert (self.backlog.oldest() is None) == (not born)
 
     @invariant()
     def what_comes_up_behind_the_travelling_is_counted(self):

@@ -128,10 +128,10 @@ def test_the_gauge_knows_what_is_in_flight_and_what_waits_to_be_published() -> N
         async with stage(PLAIN, wrap=_full(200.0)) as on:
             on.queue.put(_orders(10))
             await asyncio.sleep(100.0)
-            during = on.queue.holding.oldest_age
+            during = on.queue.giveback.oldest_age
             await until(lambda: len(on.outcomes) == 10)
             await asyncio.sleep(1.0)
-            return during, on.queue.holding.oldest_age
+            return during, on.queue.giveback.oldest_age
 
     during, after = virtual_time.run(story())
 
