@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Final, cast
+from typing import Final
 
 import aiormq
 import structlog
@@ -24,13 +24,12 @@ from aiormq.exceptions import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
 )
-from pamqp.commands import Basic
 from yarl import URL
 
-from service.clock import stamp
 from service.core import letters
 from service.core.deliveries import Delivery
 from service.core.letters import Letter
+from service.inbox import Inbox
 from service.topology import KEPT_LIMIT
 
 log = structlog.get_logger(__name__)
@@ -140,13 +139,15 @@ class Looker:
         self._consumers.append(tag)
         await self._channel.basic_qos(prefetch_count=PAGE, timeout=TIMEOUT)
 
-        async def arrived(message: DeliveredMessage) -> None:
-            delivery = _delivery(message, self.queue)
-            self._held.add(delivery.tag)
-            self._room -= 1
-            self._arrived.put_nowait(delivery)
+        await self._channel.basic_consume(
+            self.queue, _never_called, consumer_tag=tag, timeout=TIMEOUT
+        )
 
-        await self._channel.basic_consume(self.queue, arrived, consumer_tag=tag, timeout=TIMEOUT)
+    def arrived(self, delivery: Delivery) -> None:
+        """One more is held."""
+        self._held.add(delivery.tag)
+        self._room -= 1
+        self._arrived.put_nowait(delivery)
 
     def _seen(self, delivery: Delivery) -> Delivery:
         counts = (delivery.headers.get(f"x-{n}-count", 0) for n in ("delivery", "acquired"))
@@ -168,11 +169,17 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
     Raises:
         DeadLettersError: somebody else is looking, or looking would cost letters.
     """
-    connection = await aiormq.connect(URL(url).update_query(name="ordersync dlq"))
+    inbox = (
+        Inbox()
+    )  # one letter whose properties nobody can decode must not end the look at the others
+    where = URL(url).update_query(name="ordersync dlq")
+    connection = await aiormq.connect(where, transport_factory=inbox)
     try:
         lock = await _lock(connection, queue)
         await _check_limit(connection, queue)
-        looker = Looker(await connection.channel(publisher_confirms=False), queue, id_property)
+        channel = await connection.channel(publisher_confirms=False)
+        looker = Looker(channel, queue, id_property)
+        inbox.read(channel.number, 0, queue, looker.arrived)
         try:
             yield looker
         finally:
@@ -237,21 +244,11 @@ async def _check_limit(connection: AbstractConnection, queue: str) -> None:
         )
 
 
+async def _never_called(message: DeliveredMessage) -> None:
+    """The callback that aiormq asks for: the inbox is before it."""
+    raise AssertionError(message)
+
+
 def _warn_of_wear(looker: Looker) -> None:
     if looker.most_delivered > WORN:
         log.warning("letters_worn", queue=looker.queue, deliveries=looker.most_delivered)
-
-
-def _delivery(message: DeliveredMessage, queue: str) -> Delivery:
-    frame = cast("Basic.Deliver", message.delivery)
-    return Delivery(
-        0,
-        frame.delivery_tag or 0,
-        queue,
-        frame.exchange or "",
-        frame.routing_key or "",
-        bool(frame.redelivered),
-        message.header.properties,
-        message.body,
-        stamp(),
-    )

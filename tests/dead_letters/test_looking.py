@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -10,7 +11,10 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from aiormq.abc import ChannelFrame
+from pamqp.body import ContentBody
 from pamqp.commands import Basic
+from pamqp.frame import marshal
 
 from service.core.order_event import STRUCTURED
 from service.core.reasons import Code
@@ -223,6 +227,35 @@ async def test_letters_that_somebody_put_there_break_no_command(amqp_url, comman
     assert len(exported.stdout.splitlines()) == len(every)
     assert orjson.loads(planned.stdout) == []
     assert b"nothing says where it came from (--to-queue)" in planned.stderr
+
+
+async def test_properties_that_nobody_can_decode_are_one_letters_fault(
+    amqp_url, command_environment
+):
+    """A date outside the calendar ended the connection, and so every look at the queue."""
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(1, "A-1"))])
+    body, undecodable = event(2, "A-2"), struct.pack(">HQ", 0x0040, 2**63)
+    header = struct.pack(">HHQ", 60, 0, len(body)) + undecodable
+    async with channel(amqp_url) as publishing:
+        payload = b"".join(
+            [
+                marshal(Basic.Publish(routing_key=QUEUE), publishing.number),
+                struct.pack(">BHI", 2, publishing.number, len(header)) + header + b"\xce",
+                marshal(ContentBody(body), publishing.number),
+            ]
+        )
+        await publishing.connection.write_queue.put(ChannelFrame(payload, should_close=False))
+        async with asyncio.timeout(30):
+            while (await publishing.queue_declare(QUEUE, passive=True)).message_count != 2:
+                await asyncio.sleep(0.05)
+
+    listed = await dlq(command_environment, "ls", "-o", "json")
+    planned = await dlq(command_environment, "replay", "--dry-run", "-o", "json")
+
+    assert listed.returncode == 0, listed.stderr.decode()
+    assert [row["made_by"] for row in orjson.loads(listed.stdout)] == ["ordersync", "unknown"]
+    assert [row["sample"] for row in orjson.loads(planned.stdout)] == ["1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
