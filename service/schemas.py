@@ -97,7 +97,9 @@ class OutcomeData(_Model):
     event: EventReference
     order: OrderReference
     operation: _Operation | None = Field(description="null where malformed")
-    created: bool | None = Field(description="null where it cannot be known")
+    created: bool | None = Field(
+        description="of the events that one write applied, true for one at most; null where it cannot be known"
+    )
     reason: ReasonGiven | None = Field(description="null where applied or superseded")
     attempts: int = Field(ge=0, description="calls to HubSpot that it was part of")
     batch: BatchReference | None = Field(description="null where it never travelled")

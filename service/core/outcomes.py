@@ -136,6 +136,8 @@ class _Write:
         later = overwriter(self.slot, index)
         if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
             created = None
+        if created and any(overwriter(self.slot, each) is None for each in range(index)):
+            created = False  # an event before it did, as one by one: one write creates once
         if later is None:
             return self._settlement(
                 contribution,

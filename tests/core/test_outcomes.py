@@ -117,6 +117,7 @@ def test_an_event_of_which_nothing_was_left_is_superseded_by_the_one_that_took_t
 
     assert (first["status"], first["superseded_by"], first["created"]) == ("superseded", "e3", None)
     assert (second["status"], second["superseded_by"]) == ("applied", None)
+    assert (second["created"], third["created"]) == (True, False)  # readers count orders by it
     assert third["batch"] == {"size": 7, "merged": 3}
 
 
