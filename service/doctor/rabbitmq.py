@@ -96,6 +96,8 @@ def _complete(there: Mapping[Exchange | Queue, bool]) -> Finding:
 
 async def _as_wanted(url: str, wanted: Topology, there: Mapping[Exchange | Queue, bool]) -> Finding:
     """Declares again what is there already: that changes nothing, and the broker says what differs."""
+    if not any(there.values()):
+        return unseen("arguments", "nothing is there to compare", APPLY)
     held = replace(
         wanted,
         exchanges=tuple(part for part in wanted.exchanges if there[part]),

@@ -66,6 +66,13 @@ def test_all_is_well(amqp_url: str, twin: RunningTwin, version: str) -> None:
     assert found["property"].mark == found["arguments"].mark == found["clock"].mark == "ok"
 
 
+def test_what_is_not_there_is_not_compared(amqp_url: str, twin: RunningTwin) -> None:
+    found = looked(settings(amqp_url, twin.url))
+
+    assert "missing" in found["topology"].found
+    assert found["arguments"].mark == "unseen"
+
+
 def test_it_writes_nothing(amqp_url: str, twin: RunningTwin) -> None:
 
     found = looked(settings(amqp_url, twin.url))
