@@ -88,7 +88,7 @@ def test_every_label_is_one_of_the_series_it_is_asked_of(expr: str) -> None:
     for name, selector in re.findall(r"(\w+)\{([^}]*)\}", expr):
         assert set(re.findall(r"(\w+)\s*[=!]~?", selector)) <= labels(name)
     ours = [name for name in re.findall(METRIC, expr) if not name.startswith("process_")]
-    for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", expr):
+    for group in re.findall(r"\b(?:by|on) \(([^)]+)\)", expr):
         for name in ours:
             assert {label.strip() for label in group.split(",")} <= labels(name)
 
