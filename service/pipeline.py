@@ -39,7 +39,8 @@ from service.wake import Wake
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED: Final = 10_000  # outcomes, for repeats; about 1 KB each
+OUTCOMES: Final = 5_000  # remembered for repeats; about 3 KB each
+REMEMBERED: Final = 10_000  # orders' sequences; deliveries, for takeovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Pipeline:
     def __init__(self, policies: Policies, shell: Shell, metrics: Metrics) -> None:
         self._policies, self._shell, self._tally = policies, shell, Tally(metrics)
         self._backlog = Backlog(policies.batch)
-        self._repeats = Repeats(REMEMBERED)
+        self._repeats = Repeats(OUTCOMES)
         self._sequences = Sequences(REMEMBERED)
         self._handover = Handover(policies.overlap, REMEMBERED)
         self._caution = Caution(self._read)
