@@ -36,7 +36,7 @@ class RetryPolicy:
     """When to give up."""
 
     attempts: int = 8  # failures of one slot
-    patience: float = 300.0  # seconds from its first call
+    patience: float = 300.0  # seconds from its first failure to its last try
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,9 @@ def decide(
                 )
             case Retryable():
                 placed = replace(slot, company=groups.get(id(slot), slot.company))
-                again = replace(placed, not_before=now + _delay(placed, verdict, chance))
+                again = replace(
+                    placed, not_before=now + _delay(placed, verdict, chance, policy, now)
+                )
                 if not _given_up(placed, verdict, policy, now):
                     steps.append(PutBack(before, (again,)))
                 elif len(batch.slots) == 1 or verdict.cause is Cause.RECORD:
@@ -200,10 +202,11 @@ def _condemned(before: Slot, slot: Slot, finish: Finish) -> Step:
     return finish if len(slot.contributions) == 1 else PutBack(before, separate(slot))
 
 
-def _delay(slot: Slot, verdict: Retryable, chance: float) -> float:
+def _delay(slot: Slot, verdict: Retryable, chance: float, policy: RetryPolicy, now: float) -> float:
     if verdict.cause is Cause.THROTTLE:
         return THROTTLED if verdict.after is None else verdict.after
-    return max(verdict.after or 0.0, backoff(slot.failures, chance))
+    left = 0.0 if slot.first_sent is None else slot.first_sent + policy.patience - now
+    return max(verdict.after or 0.0, min(backoff(slot.failures, chance), max(0.0, left)))
 
 
 def _given_up(slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float) -> bool:

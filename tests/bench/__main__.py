@@ -92,7 +92,9 @@ def latency(ground: Ground) -> None:
         asyncio.run(fill(ground, events(200)))
         _until(running, 200)
         asyncio.run(_drain_results(ground))
-        time.sleep(1.0)  # behind full batches, partial ones wait for company: a steady 200/s has none
+        time.sleep(
+            1.0
+        )  # behind full batches, partial ones wait for company: a steady 200/s has none
         waits = sorted(asyncio.run(_waits(ground, 200, 20)))
     for share in (0.5, 0.9, 0.99):
         print(f"    p{share * 100:g}: {waits[int(len(waits) * share) - 1] * 1000:.0f} ms")

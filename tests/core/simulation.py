@@ -257,6 +257,9 @@ class Simulation:
             self._enter(contribution, verdict, merged=len(slot.contributions) > 1)
             if isinstance(verdict, Applied) and slot.operation is Operation.UPSERT:
                 self._check_created(outcome, existed)
+                existed |= (
+                    outcome["status"] == Status.APPLIED
+                )  # by this event; superseded ones say nothing
 
     def _enter(self, contribution: Contribution, verdict: Any, *, merged: bool) -> None:
         """Take the event into the reference; what a person would not expect is written down."""
