@@ -58,9 +58,11 @@ def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settleme
     write = _Write(slot, batch_size, iso(stamp), stamp)
     match finish.verdict:
         case Applied(record_id, created, left_out):
+            laters = [overwriter(slot, index) for index in range(len(slot.contributions))]
+            first = laters.index(None)  # the last event is overwritten by nobody
             return tuple(
-                write.done(index, record_id, created=created, left_out=left_out)
-                for index in range(len(slot.contributions))
+                write.done(index, later, first, record_id, created=created, left_out=left_out)
+                for index, later in enumerate(laters)
             )
         case Stale(record_id, left_out, by):
             return tuple(
@@ -127,16 +129,18 @@ class _Write:
     def done(
         self,
         index: int,
+        later: Contribution | None,
+        first: int,
         record_id: str | None,
         *,
         created: bool | None,
         left_out: tuple[str, ...],
     ) -> Settlement:
+        """`later` overwrote it; `first` is the first event that nobody overwrote."""
         contribution = self.slot.contributions[index]
-        later = overwriter(self.slot, index)
         if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
             created = None
-        if created and any(overwriter(self.slot, each) is None for each in range(index)):
+        if created and index > first:
             created = False  # an event before it did, as one by one: one write creates once
         if later is None:
             return self._settlement(
