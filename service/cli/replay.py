@@ -74,7 +74,7 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
     from service.dead_letters.planning import Wishes  # noqa: PLC0415
 
     wishes = Wishes(
-        sieve=wanted, by=_operator(), limit=limit, max_failures=max_failures,
+        sieve=wanted, by=operator(), limit=limit, max_failures=max_failures,
         max_replays=max_replays, rate=rate, wait=wait, mend=_mend(set_ or [], unset or []),
         force=force, to_queue=to_queue or None,
     )  # fmt: skip
@@ -188,10 +188,11 @@ def _mend(sets: list[str], unsets: list[str]) -> "Mend":
         raise typer.BadParameter(str(error), param_hint="--set / --unset") from None
 
 
-def _operator() -> str:
+def operator() -> str:
+    """Who types this, for the history of a letter."""
     try:
         return f"{getpass.getuser()}@{os.uname().nodename}"[:80]
-    except OSError:  # a user id without a name, as containers have
+    except (KeyError, OSError):  # an id without a name, as containers have; before 3.13, after
         return f"uid {os.getuid()}@{os.uname().nodename}"[:80]
 
 

@@ -22,6 +22,7 @@ from service.__main__ import main
 from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.cli.refusals import explain
+from service.cli.replay import operator
 from service.config import ALL
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.misconfiguration import ConfigurationError
@@ -317,3 +318,12 @@ def test_a_wide_table_tears_no_id_apart_on_a_narrow_terminal():
     assert "2026-11-22T10:00:00.000Z" in printed
     assert "    message: long long" in printed
     assert len(piped.stdout.splitlines()) == 2
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch):
+    """As containers have: no entry in /etc/passwd. Python 3.11 and 3.12 raise KeyError, later ones OSError."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+
+    assert operator().startswith("uid 987654@")
