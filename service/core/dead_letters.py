@@ -64,6 +64,14 @@ def dead_letter(
     )
 
 
+def writable(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Anybody's headers as near as a client can write them; what it cannot is left behind and counted."""
+    copies = {name: _writable(value, _DEPTH_MAX) for name, value in headers.items()}
+    kept = {name: copy for name, copy in copies.items() if _size({name: copy}) < UNWRITABLE}
+    left = len(copies) - len(kept)
+    return kept | {_DROPPED: left} if left else kept
+
+
 def fingerprint(reason: Reason) -> str:
     """The same cause, the same value: numbers and quoted values do not count."""
     cause = "|".join(

@@ -19,6 +19,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from service.clock import stamp
+from service.core.dead_letters import writable
 from service.core.replays import Replay
 from service.topology import KEPT_LIMIT
 
@@ -64,7 +65,8 @@ class Sender:
             content_encoding=message.like.content_encoding,
             correlation_id=message.like.correlation_id,
             message_type=message.like.message_type,
-            headers=dict(message.headers) or None,
+            # A letter of the broker's has whatever headers its producer's client could write.
+            headers=writable(message.headers) or None,
             delivery_mode=2,
             message_id=uuid4().hex,  # the client tells returned messages apart by it
             timestamp=message.like.timestamp or stamp(),

@@ -229,15 +229,11 @@ async def test_letters_that_somebody_put_there_break_no_command(amqp_url, comman
     assert b"nothing says where it came from (--to-queue)" in planned.stderr
 
 
-async def test_properties_that_nobody_can_decode_are_one_letters_fault(
-    amqp_url, command_environment
-):
-    """A date outside the calendar ended the connection, and so every look at the queue."""
-    await prepared(amqp_url)
-    await bury(amqp_url, [letter(event(1, "A-1"))])
-    body, undecodable = event(2, "A-2"), struct.pack(">HQ", 0x0040, 2**63)
-    header = struct.pack(">HHQ", 60, 0, len(body)) + undecodable
-    async with channel(amqp_url) as publishing:
+async def bury_raw(url: str, body: bytes, properties: bytes) -> None:
+    """One more letter, its properties (flags and values) as they are on the wire."""
+    header = struct.pack(">HHQ", 60, 0, len(body)) + properties
+    async with channel(url) as publishing:
+        before = (await publishing.queue_declare(QUEUE, passive=True)).message_count or 0
         payload = b"".join(
             [
                 marshal(Basic.Publish(routing_key=QUEUE), publishing.number),
@@ -247,8 +243,46 @@ async def test_properties_that_nobody_can_decode_are_one_letters_fault(
         )
         await publishing.connection.write_queue.put(ChannelFrame(payload, should_close=False))
         async with asyncio.timeout(30):
-            while (await publishing.queue_declare(QUEUE, passive=True)).message_count != 2:
+            while (await publishing.queue_declare(QUEUE, passive=True)).message_count == before:
                 await asyncio.sleep(0.05)
+
+
+async def test_headers_that_only_another_client_can_write_are_moved_as_near_as_may_be(
+    amqp_url, command_environment
+):
+    """Doubles and long strings that are no text: pamqp reads them and writes neither."""
+    await prepared(amqp_url)
+    table = (
+        b"\x05ratiod" + struct.pack(">d", 1e300) + b"\x03rawS" + struct.pack(">I", 2) + b"\xff\xfe"
+    )
+    content_type = STRUCTURED.encode()
+    properties = (
+        struct.pack(">HB", 0xA000, len(content_type))
+        + content_type
+        + struct.pack(">I", len(table))
+        + table
+    )
+    await bury_raw(amqp_url, event(1, "A-1"), properties)
+
+    parked = await dlq(command_environment, "park", "--limit", "1")
+    replayed = await dlq(
+        command_environment, "replay", "--queue", f"{QUEUE}.parked", "--wait", "0",
+        "--to-queue", "orders.events",
+    )  # fmt: skip
+
+    assert parked.returncode == 0, parked.stderr.decode()
+    assert replayed.returncode == 0, replayed.stderr.decode()
+    ((_, headers),) = await drained(amqp_url, "orders.events")
+    assert (headers["ratio"], headers["raw"]) == ("1e+300", b"\xff\xfe")
+
+
+async def test_properties_that_nobody_can_decode_are_one_letters_fault(
+    amqp_url, command_environment
+):
+    """A date outside the calendar ended the connection, and so every look at the queue."""
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(1, "A-1"))])
+    await bury_raw(amqp_url, event(2, "A-2"), struct.pack(">HQ", 0x0040, 2**63))
 
     listed = await dlq(command_environment, "ls", "-o", "json")
     planned = await dlq(command_environment, "replay", "--dry-run", "-o", "json")
