@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 from pamqp.commands import Basic
 
+from service.core.dead_letters import writable
 from service.core.deliveries import Delivery
 from service.core.events import Contribution, parse
 from service.core.malformed import Fault, Malformed
@@ -125,21 +126,26 @@ def from_csv(stream: BinaryIO) -> Iterator[Filed]:
 
 
 def from_json(where: str, text: bytes) -> Filed:
-    """One event, or one message as the management API takes it."""
+    """One event, or one message as the management API takes it.
+
+    Raises:
+        FileError: such a message with properties that are none.
+    """
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
         return Filed(where, 0, text)
     if not isinstance(document, dict) or "payload" not in document:
         return Filed(where, 0, text)
-    properties = document.get("properties", {})
-    return Filed(
-        where,
-        0,
-        _payload(where, document),
-        properties.get("content_type"),
-        properties.get("headers", {}),
-    )
+    properties = _object(where, "properties", document.get("properties"))
+    content_type = properties.get("content_type")
+    if not isinstance(content_type, str | None):
+        raise FileError(f"{where}: properties.content_type is not a string")
+    given = _object(where, "properties.headers", properties.get("headers"))
+    headers = {name: value for name, value in writable(given).items() if name in given}
+    unwritable = Fault("properties.headers", "has what no AMQP header can hold")
+    broken = () if len(headers) == len(given) else (unwritable,)
+    return Filed(where, 0, _payload(where, document), content_type, headers, broken)
 
 
 def from_path(path: Path) -> Iterator[Filed]:
@@ -157,6 +163,13 @@ def from_path(path: Path) -> Iterator[Filed]:
     else:
         with path.open("rb") as stream:
             yield from from_csv(stream) if path.suffix == ".csv" else from_ndjson(stream)
+
+
+def _object(where: str, path: str, value: Any) -> Mapping[str, Any]:
+    """An object; {} where it is missing or null."""
+    if value is not None and not isinstance(value, dict):
+        raise FileError(f"{where}: {path} is not an object")
+    return value or {}
 
 
 def _payload(where: str, document: Mapping[str, Any]) -> bytes:

@@ -170,6 +170,31 @@ def test_json_may_be_an_event_or_a_whole_message():
     assert message.routing_key() == structured.routing_key() == "ordersync.order.upsert.v1"
 
 
+@pytest.mark.parametrize(
+    ("properties", "fault"),
+    [
+        ([1], "properties is not an object"),
+        ({"headers": "abc"}, "properties.headers is not an object"),
+        ({"content_type": 5}, "properties.content_type is not a string"),
+    ],
+)
+def test_a_message_whose_properties_are_none_is_told(properties, fault):
+    with pytest.raises(FileError, match=f"a.json: {fault}"):
+        from_json("a.json", orjson.dumps({"properties": properties, "payload": "{}"}))
+
+
+def test_headers_of_a_message_are_what_a_client_can_write():
+    headers = {"tenant": "eu", "ratio": 1e300, "number": 2**63}
+    message = {"properties": {"headers": headers}, "payload": "{}"}
+
+    filed = from_json("a.json", orjson.dumps(message))
+    bare = from_json("b.json", orjson.dumps({"properties": {"headers": None}, "payload": "{}"}))
+
+    assert filed.headers == {"tenant": "eu", "ratio": "1e+300"}
+    assert "properties.headers" in [fault.path for fault in faults(filed, None)]
+    assert bare.headers == {}
+
+
 def test_the_identifying_property_must_agree_where_it_is_known():
     one = Filed("x", 0, orjson.dumps(event(1, data={"properties": {"shop_order_id": "other"}})))
 
