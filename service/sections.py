@@ -243,7 +243,7 @@ class Retry(_Section):
         8, ge=1, le=100, description="failures of one record before it is given up"
     )
     patience: float = Field(
-        300.0, gt=0, description="seconds from a record's first call after which it is given up"
+        300.0, gt=0, description="seconds from a record's first failure after which it is given up"
     )
 
 

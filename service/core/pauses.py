@@ -6,7 +6,7 @@ cautious: as long as no write succeeded since, the next pause is twice as long, 
 each held message one of its deliveries.
 
 A throttle passes by itself, and what is held waits for it; one that outlasts LONG_THROTTLE pauses the intake
-like an outage, or everything would be held until the broker takes it away (30 minutes by default).
+like an outage, or everything would be held until custody has to give it back, half an hour later.
 
 An outage is evidenced by calls that fail as a whole, one after the other, for more than one order, while
 none succeeds. Where only one order fails and no other is there to tell, a probe is asked before the order

@@ -170,7 +170,6 @@ class Report:
 
     sent: int = 0
     fates: Counter[str] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)  # not sent, by obstacle
     stopped: str | None = None  # why it ended before its time
 
     def step(self, fates: Mapping[str, str], max_failures: int) -> bool:

@@ -2,6 +2,5 @@
 
 `looker` holds what it reads unacknowledged and gives it back in its place; `sender` publishes with
 confirm and mandatory before anything is taken off the queue; `receipts` hears what became of replays;
-`planning`, `replaying` and `moving` are the
-stories. What they decide, they ask of the core.
+`planning`, `replaying` and `moving` are the stories. What they decide, they ask of the core.
 """

@@ -138,7 +138,6 @@ class Looker:
         self._room += PAGE
         self._consumers.append(tag)
         await self._channel.basic_qos(prefetch_count=PAGE, timeout=TIMEOUT)
-
         await self._channel.basic_consume(
             self.queue, _never_called, consumer_tag=tag, timeout=TIMEOUT
         )
@@ -169,9 +168,7 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
     Raises:
         DeadLettersError: somebody else is looking, or looking would cost letters.
     """
-    inbox = (
-        Inbox()
-    )  # one letter whose properties nobody can decode must not end the look at the others
+    inbox = Inbox()  # properties that nobody can decode must not end the look at the other letters
     where = URL(url).update_query(name="ordersync dlq")
     connection = await aiormq.connect(where, transport_factory=inbox)
     try:
