@@ -17,7 +17,11 @@ from tests.shell.test_metrics import PROMISED
 RULES = DEPLOY / "components" / "prometheus-rules" / "prometheus-rule.yaml"
 DASHBOARD = DEPLOY / "grafana" / "ordersync.json"
 # Of RabbitMQ's own exporter: rabbitmq.com/docs/prometheus, /metrics/detailed.
-BROKERS = {"rabbitmq_detailed_queue_messages_ready", "rabbitmq_detailed_queue_consumers"}
+BROKERS = {
+    "rabbitmq_detailed_queue_messages",
+    "rabbitmq_detailed_queue_messages_ready",
+    "rabbitmq_detailed_queue_consumers",
+}
 SUFFIXES = {
     "counter": ("_total",),
     "gauge": ("",),
