@@ -12,6 +12,7 @@ import pytest
 from aiormq.exceptions import (
     AMQPConnectionError,
     ChannelAccessRefused,
+    ChannelInvalidStateError,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     InvalidFrameError,
@@ -238,6 +239,7 @@ def test_hubspot_twin_is_the_twins_own_command(command):
         (LockedOutError("x"), 77),
         (DeadLettersError("{x}"), 1),
         (AMQPConnectionError("x"), 69),
+        (ChannelInvalidStateError("<Channel> closed"), 69),
         (ConnectionResetError("x"), 69),
         (TimeoutError(), 69),
         (NoBroker("install one"), 69),
