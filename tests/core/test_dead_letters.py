@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, encode, frame, header
 
-from service.core.dead_letters import HEADERS_MAX, dead_letter, fingerprint
+from service.core.dead_letters import HEADERS_MAX, dead_letter, fingerprint, writable
 from service.core.events import Contribution, parse
 from service.core.malformed import Malformed
 from service.core.reasons import Code, Reason
@@ -265,3 +265,19 @@ def test_a_contribution_is_named_by_its_event():
     assert isinstance(event, Contribution)
 
     assert _letter(event).headers["ordersync-event-id"] == "e-9"
+
+
+def test_anybodys_headers_are_made_writable_whatever_they_are_called():
+    """What moves a letter of the broker's: nothing is left out by name, what cannot be written is counted."""
+    deep: object = 1
+    for _ in range(9):
+        deep = {"in": deep}
+    given = {"x-own": 1e300, "raw": b"\xff", "tenant": "eu", "deep": deep, "n" * 129: 1}
+
+    made = writable(given)
+
+    assert made == {
+        "x-own": "1e+300", "raw": bytearray(b"\xff"), "tenant": "eu", "ordersync-headers-dropped": 2,
+    }  # fmt: skip
+    assert encode.field_table(made)
+    assert writable({"tenant": "eu"}) == {"tenant": "eu"}
