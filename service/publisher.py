@@ -98,29 +98,30 @@ class Publisher:
             raise
 
     async def _pressed(self, channel: Channel, messages: list[Outgoing]) -> list[Outgoing]:
-        async with channel.lock:
-            sent = [self._enter(channel) for _ in messages]
-            most = channel.max_content_size
-            payload = b"".join(
-                part
-                for message, (name, _) in zip(messages, sent, strict=True)
-                for part in published(
-                    message, self._exchanges[message.exchange], name, channel.number, most
-                )
+        names = [f"{self._name}-{next(self._numbers)}" for _ in messages]
+        most = channel.max_content_size
+        payload = b"".join(
+            part
+            for message, name in zip(messages, names, strict=True)
+            for part in published(
+                message, self._exchanges[message.exchange], name, channel.number, most
             )
+        )
+        async with channel.lock:
+            sent = [self._entered(channel, name) for name in names]
             await channel.write_queue.put(ChannelFrame(payload, should_close=False))
         closing = channel.closing
-        closing.add_done_callback(lambda _: _give_up(confirm for _, confirm in sent))
+        closing.add_done_callback(lambda _: _give_up(sent))
         try:
-            await self._answered([confirm for _, confirm in sent], channel)
+            await self._answered(sent, channel)
             return [
                 message
-                for message, (_, confirm) in zip(messages, sent, strict=True)
+                for message, confirm in zip(messages, sent, strict=True)
                 if not self._taken(message, confirm)
             ]
         finally:
             closing.cancel()  # our observer alone
-            for name, _ in sent:
+            for name in names:
                 channel.message_id_delivery_tag.pop(name, None)
 
     async def _answered(self, confirms: Sequence[asyncio.Future[Any]], channel: Channel) -> None:
@@ -139,17 +140,17 @@ class Publisher:
                     raise TimeoutError(f"no confirm within {CONFIRM_TIMEOUT:g} s")
                 self.trouble = self.trouble if confirm.done() else BLOCKED
 
-    def _enter(self, channel: Channel) -> tuple[str, asyncio.Future[Any]]:
+    @staticmethod
+    def _entered(channel: Channel, name: str) -> asyncio.Future[Any]:
         """Put one publish into aiormq's own books, as its basic_publish does, to get its confirm.
 
         The future is the loop's own: one of aiormq's future store costs four times as much.
         """
         channel.delivery_tag += 1
-        name = f"{self._name}-{next(self._numbers)}"
         confirm = channel.loop.create_future()
         channel.confirmations[channel.delivery_tag] = confirm
         channel.message_id_delivery_tag[name] = channel.delivery_tag
-        return name, confirm
+        return confirm
 
     def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
         try:

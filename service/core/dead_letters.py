@@ -48,7 +48,6 @@ def dead_letter(
         if value is not None
     }
     headers = own | dict(_copied(delivery.headers, HEADERS_MAX - _size(own)))
-    reply_to = delivery.properties.reply_to
     return Outgoing(
         exchange="dead_letters",
         routing_key=reason.code,
@@ -57,11 +56,16 @@ def dead_letter(
         correlation_id=delivery.properties.correlation_id,
         headers=headers,
         content_encoding=delivery.properties.content_encoding,
-        reply_to=None if reply_to and reply_to.startswith(_BROKERS_OWN_REPLY) else reply_to,
+        reply_to=sendable(delivery.properties.reply_to),
         timestamp=delivery.properties.timestamp,
         message_type=delivery.properties.message_type,
         app_id=delivery.properties.app_id,
     )
+
+
+def sendable(reply_to: str | None) -> str | None:
+    """Where a reply goes, but not the broker's own addresses: on another connection it refuses them."""
+    return None if reply_to and reply_to.startswith(_BROKERS_OWN_REPLY) else reply_to
 
 
 def writable(headers: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Pulse:
         self._failed_calls = 0
         self._failed_orders: set[Order] = set()
         self._pauses = 0  # in a row, with no write between
-        self._throttled_since: float | None = None
+        self._throttles: tuple[float, float] | None = None  # the first and the last in a row
 
     def note(
         self, orders: Sequence[Order], verdicts: Sequence[Verdict], now: float
@@ -96,13 +96,14 @@ class Pulse:
         """A Pause where nothing but throttles was heard for too long."""
         last = verdicts[-1]
         if not (isinstance(last, Retryable) and all(_throttled(each) for each in verdicts)):
-            self._throttled_since = None
+            self._throttles = None
             return None
-        if self._throttled_since is None:
-            self._throttled_since = now
-        if now - self._throttled_since < LONG_THROTTLE:
+        first, before = self._throttles or (now, now)
+        first = now if now - before > LONG_THROTTLE else first  # long ago: a new one
+        self._throttles = (first, now)
+        if now - first < LONG_THROTTLE:
             return None
-        self._throttled_since = None
+        self._throttles = None
         return self._pause(last.reason, last.after)
 
     def _alive(self, verdicts: Sequence[Verdict]) -> None:

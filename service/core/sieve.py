@@ -23,7 +23,9 @@ class Sieve:
     fingerprints: tuple[str, ...] = ()
     since: datetime | None = None  # of the failure; a letter without a time is in no range
     until: datetime | None = None
-    text: str | None = None  # in the sentence, the headers' texts or the body, letter case ignored
+    text: str | None = (
+        None  # in the sentence, the property, the correlation id or the body, case ignored
+    )
     replays: int | None = None  # exactly so many
 
     def takes(self, letter: Letter, body: bytes) -> bool:
@@ -55,7 +57,7 @@ def _any(wanted: tuple[str, ...], *values: str | None) -> bool:
 
 def _holds(letter: Letter, body: bytes, text: str) -> bool:
     said = f"{letter.message}\n{letter.property}\n{letter.correlation_id}".casefold()
-    return text.casefold() in said or text.lower().encode() in body.lower()
+    return text.casefold() in said or text.casefold() in body.decode(errors="replace").casefold()
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from service.clock import stamp
-from service.core.dead_letters import writable
+from service.core.dead_letters import sendable, writable
 from service.core.replays import Replay
 from service.topology import KEPT_LIMIT
 
@@ -64,6 +64,7 @@ class Sender:
             content_type=message.like.content_type,
             content_encoding=message.like.content_encoding,
             correlation_id=message.like.correlation_id,
+            reply_to=sendable(message.like.reply_to),
             message_type=message.like.message_type,
             # A letter of the broker's has whatever headers its producer's client could write.
             headers=writable(message.headers) or None,

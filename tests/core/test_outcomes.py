@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from time import process_time
+from typing import Any
 
 import orjson
 import pytest
@@ -122,9 +123,13 @@ def test_an_event_of_which_nothing_was_left_is_superseded_by_the_one_that_took_t
     assert third["batch"] == {"size": 7, "merged": 3}
 
 
+def _one_of_200(number: int) -> dict[str, Any]:
+    return {f"p{number % 200}": "1"}
+
+
 def test_a_window_of_events_of_one_new_order_is_concluded_without_holding_up_the_loop():
     events = tuple(
-        contribution("upsert", "A-1", f"e{number}", **{f"p{number % 200}": "1"})
+        contribution("upsert", "A-1", f"e{number}", **_one_of_200(number))
         for number in range(2_000)  # as many as the prefetch lets be merged
     )
     began = process_time()

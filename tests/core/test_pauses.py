@@ -114,6 +114,14 @@ def test_probing_goes_on_for_ever_and_never_seldomer(probes):
     assert 0 < Pulse().probe_failed(probes) <= SELDOM
 
 
+def test_two_throttles_with_nothing_between_them_for_long_are_two():
+    pulse = Pulse()
+
+    assert pulse.note([ONE], [THROTTLE], 0.0) is None
+    assert pulse.note([ONE], [THROTTLE], 1000.0) is None
+    assert pulse.note([ONE], [THROTTLE], 1000.0 + LONG_THROTTLE) == Pause(THROTTLE.reason, 2.0)
+
+
 def test_pausing_goes_on_for_ever():
     pulse = Pulse()
 
