@@ -109,13 +109,15 @@ async def _publish_window(
             text = _refusal(filed, window[0], target, error)
             raise NotPublishedError(text, before) from error
 
+    told: list[NotPublishedError] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             for filed in window:
                 tasks.create_task(one(filed))
     except* NotPublishedError as refused:
+        told += [error for error in refused.exceptions if isinstance(error, NotPublishedError)]
+    if told:  # outside: raised in there, Python 3.11.2 makes a group of it
         # What the broker said first; the others failed because the channel was gone by then.
-        told = [error for error in refused.exceptions if isinstance(error, NotPublishedError)]
         raise min(told, key=lambda error: isinstance(error.__cause__, RuntimeError)) from None
 
 

@@ -43,12 +43,15 @@ class Sender:
         Raises:
             NotSentError: the broker took not all of them.
         """
+        failed: list[NotSentError] = []
         try:
             async with asyncio.TaskGroup() as tasks:
                 for message in messages:
                     tasks.create_task(self._one(message))
         except* NotSentError as errors:
-            raise _first(errors) from None
+            failed.append(_first(errors))
+        if failed:  # outside: raised in there, Python 3.11.2 makes a group of it
+            raise failed[0] from None
 
     async def keep_queue(self, name: str) -> None:
         """Declare a queue that keeps what is put there: quorum, durable, with a limit that no look reaches."""
