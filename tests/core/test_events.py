@@ -519,3 +519,15 @@ def test_parse_never_raises(body, content_type, headers):
     if isinstance(parsed, Malformed):
         assert parsed.faults
         assert parsed.message
+
+
+def test_properties_that_cannot_be_read_are_told_with_what_the_body_says_of_the_event():
+    unread = replace(
+        delivery(orjson.dumps(document("upsert", "A-1", "e-1"))), fault="ValueError: year 292278994"
+    )
+
+    malformed = parse(unread, ID_PROPERTY)
+
+    assert isinstance(malformed, Malformed)
+    assert (malformed.code, malformed.identity.id) == (Code.NOT_CLOUDEVENT, "e-1")
+    assert malformed.message == "its AMQP properties cannot be read: ValueError: year 292278994"
