@@ -28,6 +28,7 @@ One arrow of an event's life a file, in the order of the flow:
     pauses    when intake must stop, and when to try again
     retries   Slot + Verdict -> Finish | PutBack
     outgoing  a message to publish, as data
+    memory    what is remembered for a while, the oldest forgotten first
     dead_letters  the original message, with headers that say what went wrong
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
 

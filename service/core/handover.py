@@ -13,6 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from service.core.events import Contribution
+from service.core.memory import remember
 from service.core.order_event import Order
 
 Identified = tuple[str, str]
@@ -24,8 +25,7 @@ class Handover:
 
     overlap: float
     reach: int  # deliveries remembered, the oldest forgotten first
-    # When it was ours. Ordered: the oldest goes in one step.
-    _returns: OrderedDict[Identified, int] = field(default_factory=OrderedDict)
+    _returns: OrderedDict[Identified, int] = field(default_factory=OrderedDict)  # when it was ours
     _own: set[int] = field(default_factory=set)  # epochs that follow one of ours
     _taken: set[int] = field(default_factory=set)  # epochs that follow somebody else's
     _first: dict[Order, Identified] = field(default_factory=dict)
@@ -40,10 +40,7 @@ class Handover:
                 self._until = now + self.overlap
             if now < self._until:
                 self._first.setdefault(contribution.order, identity)
-        self._returns[identity] = delivery.returns
-        self._returns.move_to_end(identity)
-        if len(self._returns) > self.reach:
-            self._returns.popitem(last=False)
+        remember(self._returns, identity, delivery.returns, self.reach)
 
     def not_before(self, contribution: Contribution, now: float) -> float:
         """The moment until which the event has to wait; 0.0 = it need not."""

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from service.core.events import Contribution
+from service.core.memory import remember
 from service.core.outgoing import Outgoing
 
 Identified = tuple[str, str]
@@ -39,7 +40,6 @@ class Repeats:
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._held: dict[Identified, _Holding] = {}
-        # Ordered: the oldest goes in one step. A dict walks over all that it has lost to find its first.
         self._outcomes: OrderedDict[Identified, Outgoing] = OrderedDict()
 
     def arrive(self, contribution: Contribution) -> Fresh | Held | Outgoing:
@@ -57,11 +57,9 @@ class Repeats:
 
     def applied(self, contribution: Contribution, outcome: Outgoing) -> tuple[Contribution, ...]:
         """The event is done; returns the repeats that waited for it, to be answered the same."""
-        identity = contribution.identity
-        self._outcomes[identity] = outcome
-        self._outcomes.move_to_end(identity)  # a replay's is the newest, not as old as the first
-        if len(self._outcomes) > self._reach:
-            self._outcomes.popitem(last=False)
+        remember(
+            self._outcomes, contribution.identity, outcome, self._reach
+        )  # a replay's is the newest
         return self._released(contribution)
 
     def failed(self, contribution: Contribution) -> tuple[Contribution, ...]:

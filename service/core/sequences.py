@@ -11,14 +11,13 @@ when its turn comes, because the newer one may still fail.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from service.core.events import Contribution
+from service.core.memory import remember
 from service.core.order_event import Order
 from service.core.slots import Slot
 from service.core.verdicts import Stale
 
-T = TypeVar("T")
 _Line = tuple[str, Order]  # source and order: within it, sequences count
 
 
@@ -40,7 +39,7 @@ class Sequences:
         line = _line(contribution)
         if sequence < self._arrived.get(line, ""):
             return replace(contribution, apart=True)
-        _remember(self._arrived, line, sequence, self._reach)
+        remember(self._arrived, line, sequence, self._reach)
         return contribution
 
     def overtaken(self, slots: Sequence[Slot]) -> Mapping[int, Stale]:
@@ -55,7 +54,7 @@ class Sequences:
         sequence = contribution.event.sequence
         line = _line(contribution)
         if sequence is not None and sequence >= self._applied.get(line, ("", ""))[0]:
-            _remember(self._applied, line, (sequence, contribution.event.id), self._reach)
+            remember(self._applied, line, (sequence, contribution.event.id), self._reach)
 
     def _verdict(self, event: Contribution) -> Stale | None:
         sequence = event.event.sequence
@@ -67,10 +66,3 @@ class Sequences:
 
 def _line(contribution: Contribution) -> _Line:
     return contribution.event.source, contribution.order
-
-
-def _remember(memory: OrderedDict[_Line, T], line: _Line, value: T, reach: int) -> None:
-    memory[line] = value
-    memory.move_to_end(line)
-    if len(memory) > reach:
-        memory.popitem(last=False)
