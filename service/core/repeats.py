@@ -57,9 +57,8 @@ class Repeats:
 
     def applied(self, contribution: Contribution, outcome: Outgoing) -> tuple[Contribution, ...]:
         """The event is done; returns the repeats that waited for it, to be answered the same."""
-        remember(
-            self._outcomes, contribution.identity, outcome, self._reach
-        )  # a replay's is the newest
+        # A replay's outcome is the newest, not as old as the first.
+        remember(self._outcomes, contribution.identity, outcome, self._reach)
         return self._released(contribution)
 
     def failed(self, contribution: Contribution) -> tuple[Contribution, ...]:
