@@ -52,7 +52,7 @@ bench: .venv/.dev  ## measure speed, memory, latency, start and the cost of isol
 
 .PHONY: schemas
 schemas: .venv/.dev  ## write schemas/, .env.example and the generated pages anew from the models
-	@$(BIN)/python -m service.reference
+	@$(BIN)/python -m service.contract.reference
 	@$(BIN)/python -m tests.core.hubspot_table
 
 .PHONY: lint

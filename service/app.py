@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from service import probes, topology
 from service.clock import stamp
-from service.config import HELD_AT_MOST, Settings, traces_wanted
-from service.consumer import Consumer
-from service.core.answers import BatchReply, NoReply
-from service.core.calls import BatchCall
-from service.core.custody import Custody
-from service.core.deliveries import Delivery
+from service.core.events.deliveries import Delivery
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall
+from service.core.intake.custody import Custody
 from service.core.reasons import Code
-from service.giveback import Giveback
-from service.hubspot import HubSpot, orders_path
-from service.metrics import Metrics
-from service.pipeline import Pipeline, Policies, Shell
-from service.publisher import Publisher
-from service.sections import HubSpot as HubSpotSettings
-from service.token import RefreshedToken, StaticToken, Token
+from service.hubspot.client import HubSpot, orders_path
+from service.hubspot.token import RefreshedToken, StaticToken, Token
+from service.rabbitmq import topology
+from service.rabbitmq.consumer import Consumer
+from service.rabbitmq.publisher import Publisher
+from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
+from service.settings.sections import HubSpot as HubSpotSettings
+from service.shell.giveback import Giveback
+from service.shell.pipeline import Pipeline, Policies, Shell
+from service.watch import probes
+from service.watch.metrics import Metrics
 
 if TYPE_CHECKING:
-    from service.traces import Traces
+    from service.watch.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -227,7 +228,7 @@ def _traces() -> "Traces | None":
     if not traces_wanted():
         return None
     try:
-        from service.traces import Traces  # noqa: PLC0415
+        from service.watch.traces import Traces  # noqa: PLC0415
     except ImportError:
         log.warning("traces_unavailable", fix="install the extra: ordersync[otel]")
         return None

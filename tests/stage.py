@@ -17,20 +17,20 @@ from typing import Any
 import httpx
 import orjson
 
-from service.config import HELD_AT_MOST
-from service.core.backlog import BatchPolicy
-from service.core.budget import BudgetPolicy
-from service.core.custody import Custody
-from service.core.deliveries import Delivery
-from service.core.order_event import STRUCTURED
+from service.core.events.deliveries import Delivery
+from service.core.events.order_event import STRUCTURED
+from service.core.hubspot.budget import BudgetPolicy
+from service.core.intake.custody import Custody
 from service.core.outgoing import Outgoing
-from service.core.retries import RetryPolicy
-from service.giveback import Giveback
-from service.hubspot import HubSpot
-from service.metrics import Metrics
-from service.pipeline import Pipeline, Policies, Shell
-from service.token import StaticToken, Token
+from service.core.settlement.retries import RetryPolicy
+from service.core.waiting.backlog import BatchPolicy
+from service.hubspot.client import HubSpot
+from service.hubspot.token import StaticToken, Token
+from service.settings.config import HELD_AT_MOST
+from service.shell.giveback import Giveback
+from service.shell.pipeline import Pipeline, Policies, Shell
 from service.twin import Twin, TwinOptions
+from service.watch.metrics import Metrics
 
 PORTAL = ("estimated_delivery:date", "buyer_ref:string", "delivered_at:datetime")
 EPOCH = datetime(2026, 11, 22, tzinfo=UTC)

@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from service.core.answers import BatchReply, NoReply
-from service.core.backlog import Batch
-from service.core.deliveries import Delivery
-from service.core.events import Contribution, parse
-from service.core.order_event import STRUCTURED, Operation
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.core.events.order_event import STRUCTURED, Operation
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code, Reason
-from service.core.slots import Slot, coalesce, slot_of
-from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
+from service.core.waiting.backlog import Batch
+from service.core.waiting.slots import Slot, coalesce, slot_of
 
 STAMP = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ID_PROPERTY = "shop_order_id"

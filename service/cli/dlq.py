@@ -14,9 +14,9 @@ from service.cli.printing import Output, OutputOption, listing, number_of, say, 
 from service.cli.sieving import Limit, QueueName, sieved
 
 if TYPE_CHECKING:
-    from service.config import BrokerSettings
-    from service.core.sieve import Groups, Sieve
+    from service.core.letters.sieve import Groups, Sieve
     from service.dead_letters.looker import Found, Looker
+    from service.settings.config import BrokerSettings
 
 app = typer.Typer(
     help="Dead letters: see why, fix the cause, replay without harm.", no_args_is_help=True
@@ -45,8 +45,8 @@ def stats(
     wanted: "Sieve",
 ) -> None:
     """Count dead letters by cause: how many, since when, for example which, and what to do."""
-    from service.core import runbook  # noqa: PLC0415
-    from service.core.sieve import Groups, rows  # noqa: PLC0415
+    from service.core.letters import runbook
+    from service.core.letters.sieve import Groups, rows
 
     groups = interrupts.run(lambda _: _counted(wanted, Groups(by.value), queue))
     show(list(rows(groups, lambda code: runbook.entry(code).line)), output)
@@ -92,7 +92,7 @@ def show_letter(
 
     ID is what `dlq ls` lists: the event's id; of a message without a readable one its message_id.
     """
-    from service.cli.letter import told  # noqa: PLC0415
+    from service.cli.letter import told
 
     documents = interrupts.run(lambda _: _shown(letter, queue))
     if output is not Output.TABLE:
@@ -145,7 +145,7 @@ def park(
     wanted: "Sieve",
 ) -> None:
     """Move dead letters out of the way, kept: to `<queue>.parked`, where `--queue` finds them."""
-    from service.core.sieve import Groups, Sieve  # noqa: PLC0415
+    from service.core.letters.sieve import Groups, Sieve
 
     if wanted == Sieve() and limit is None:
         raise typer.BadParameter("say which: give at least one filter, or --limit")
@@ -163,9 +163,9 @@ def park(
 
 @asynccontextmanager
 async def _looking(queue: str | None) -> AsyncIterator[tuple["Looker", "BrokerSettings"]]:
-    from service import logs  # noqa: PLC0415
-    from service.config import BrokerSettings  # noqa: PLC0415
-    from service.dead_letters.looker import looking  # noqa: PLC0415
+    from service.dead_letters.looker import looking
+    from service.settings.config import BrokerSettings
+    from service.watch import logs
 
     settings = BrokerSettings.load()
     logs.for_command(settings.log)
@@ -213,9 +213,9 @@ async def _printed(wanted: "Sieve", most: int | None, queue: str | None, output:
 async def _exported(
     wanted: "Sieve", to: Path | None, queue: str | None, limit: int | None, *, remove: bool
 ) -> int:
-    import sys  # noqa: PLC0415
+    import sys
 
-    from service.dead_letters.moving import export  # noqa: PLC0415
+    from service.dead_letters.moving import export
 
     async with _looking(queue) as (looker, _):
         if to is None:
@@ -235,8 +235,8 @@ def _new(path: Path) -> BinaryIO:
 
 
 async def _parked(wanted: "Sieve", queue: str | None, limit: int | None) -> int:
-    from service.dead_letters.moving import park  # noqa: PLC0415
-    from service.dead_letters.sender import sending  # noqa: PLC0415
+    from service.dead_letters.moving import park
+    from service.dead_letters.sender import sending
 
     async with (
         _looking(queue) as (looker, settings),
@@ -246,9 +246,9 @@ async def _parked(wanted: "Sieve", queue: str | None, limit: int | None) -> int:
 
 
 async def _shown(letter: str, queue: str | None) -> list[dict[str, Any]]:
-    from service.cli.letter import document  # noqa: PLC0415
-    from service.config import hubspot_settings  # noqa: PLC0415
-    from service.core.sieve import Sieve  # noqa: PLC0415
+    from service.cli.letter import document
+    from service.core.letters.sieve import Sieve
+    from service.settings.config import hubspot_settings
 
     account = hubspot_settings()
     async with _looking(queue) as (looker, _):

@@ -10,8 +10,8 @@ from service.cli.exits import Exit
 from service.cli.printing import Output, OutputOption, say, show
 
 if TYPE_CHECKING:
-    from service.config import Settings
     from service.doctor import Finding
+    from service.settings.config import Settings
 
 MARKS: Final = {"ok": "✓", "fault": "✗", "unseen": "-"}
 PLAIN: Final = {"ok": "ok", "fault": "FAULT", "unseen": "-"}
@@ -35,8 +35,8 @@ def doctor(
     RabbitMQ or HubSpot cannot be reached, 77 where one of them does not let us in, 1 where something
     else is wrong.
     """
-    from service import logs  # noqa: PLC0415
-    from service.config import Settings  # noqa: PLC0415
+    from service.settings.config import Settings
+    from service.watch import logs
 
     settings = Settings.load()
     logs.for_command(settings.log)
@@ -49,7 +49,7 @@ def doctor(
 
 
 async def _examined(settings: "Settings", management: str | None, *, told: bool) -> "list[Finding]":
-    from service.doctor import examine  # noqa: PLC0415
+    from service.doctor import examine
 
     findings = []
     async for finding in examine(settings, management):

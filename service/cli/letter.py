@@ -8,7 +8,7 @@ from service.cli.printing import visible
 
 if TYPE_CHECKING:
     from service.dead_letters.looker import Found
-    from service.sections import HubSpot
+    from service.settings.sections import HubSpot
 
 PROPERTIES: Final = (
     "content_type", "content_encoding", "correlation_id", "timestamp", "message_type", "app_id",
@@ -18,7 +18,7 @@ PROPERTIES: Final = (
 
 async def document(found: "Found", account: "HubSpot | str") -> dict[str, Any]:
     """The letter, its event, AMQP headers and properties, what HubSpot holds, the runbook; fit for JSON."""
-    from service.core import runbook  # noqa: PLC0415
+    from service.core.letters import runbook
 
     entry = runbook.entry(found.letter.reason)
     properties = {name: getattr(found.delivery.properties, name) for name in PROPERTIES}
@@ -94,8 +94,8 @@ async def _held(found: "Found", account: "HubSpot | str") -> dict[str, Any] | st
     """What HubSpot holds for the order, or why that is not known."""
     if isinstance(account, str):
         return f"not asked: {account}"
-    from service.app import asking  # noqa: PLC0415
-    from service.dead_letters.planning import held_now  # noqa: PLC0415
+    from service.app import asking
+    from service.dead_letters.planning import held_now
 
     async with asking(account) as send:
         held = await held_now(found, send, account.id_property)

@@ -89,9 +89,9 @@ def _table(rows: Sequence[Mapping[str, Any]], to: TextIO) -> None:
 
 
 def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], to: TextIO) -> None:
-    from rich.console import Console  # noqa: PLC0415  (only where somebody looks)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     console, widths = Console(file=to), _widths([columns, *cells])
     if long := _too_long(widths, console.width):
@@ -121,8 +121,8 @@ def _stacked(
     columns: Sequence[str], cells: Sequence[Sequence[str]], long: Sequence[int], console: "Console"
 ) -> None:
     """What is long under its row: beside it, an id would be torn over three lines."""
-    from rich.padding import Padding  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.padding import Padding
+    from rich.text import Text
 
     short = [column for column in range(len(columns)) if column not in long]
     widths = _widths([[row[column] for column in short] for row in (columns, *cells)])

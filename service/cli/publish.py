@@ -16,7 +16,7 @@ from service.cli.exits import Exit
 from service.cli.printing import number_of, say
 
 if TYPE_CHECKING:
-    from service.event_files import Filed
+    from service.contract.event_files import Filed
 
 SHOWN: Final = 50  # faults; after that they are counted
 
@@ -64,10 +64,10 @@ def publish(
 
       zcat orders.ndjson.gz | ordersync publish -
     """
-    from service import logs  # noqa: PLC0415
-    from service import publish as publishing  # noqa: PLC0415
-    from service.config import BrokerSettings, FileSettings  # noqa: PLC0415
-    from service.event_files import from_path  # noqa: PLC0415
+    from service.contract import publish as publishing
+    from service.contract.event_files import from_path
+    from service.settings.config import BrokerSettings, FileSettings
+    from service.watch import logs
 
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
@@ -132,7 +132,7 @@ def _checked(source: Callable[[], Iterator["Filed"]], id_property: str | None) -
     Raises:
         typer.Exit: some are wrong; which and why was said.
     """
-    from service.event_files import faults  # noqa: PLC0415
+    from service.contract.event_files import faults
 
     total = wrong = 0
     for filed in source():
@@ -155,8 +155,8 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

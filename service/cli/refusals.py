@@ -19,13 +19,13 @@ from aiormq.exceptions import (
 
 from service.broker import NoBroker
 from service.cli.exits import Exit
+from service.contract.event_files import FileError
+from service.contract.publish import NotPublishedError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.sender import NotSentError
-from service.event_files import FileError
-from service.misconfiguration import ConfigurationError
-from service.probes import ProbesError
-from service.publish import NotPublishedError
-from service.topology import NotPermittedError, TopologyError
+from service.rabbitmq.topology import NotPermittedError, TopologyError
+from service.settings.misconfiguration import ConfigurationError
+from service.watch.probes import ProbesError
 
 
 class Refusal(NamedTuple):

@@ -17,10 +17,10 @@ from service.cli.sieving import Limit, QueueName
 
 if TYPE_CHECKING:
     from service.cli.interrupts import Interrupts
-    from service.core.replays import Mend, Report
-    from service.core.sieve import Sieve
+    from service.core.letters.replays import Mend, Report
+    from service.core.letters.sieve import Sieve
     from service.dead_letters.planning import Plan, Wishes
-    from service.sections import HubSpot
+    from service.settings.sections import HubSpot
 
 CUT: Final = 120  # characters of a sentence in a plan that people read
 
@@ -71,7 +71,7 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
 
       ordersync dlq replay --reason property_unknown --limit 1
     """
-    from service.dead_letters.planning import Wishes  # noqa: PLC0415
+    from service.dead_letters.planning import Wishes
 
     wishes = Wishes(
         sieve=wanted, by=operator(), limit=limit, max_failures=max_failures,
@@ -90,7 +90,7 @@ def _say_report(report: "Report", output: Output) -> None:
     Raises:
         typer.Exit: some failed again, or it was stopped.
     """
-    from service.core.replays import FAILED  # noqa: PLC0415
+    from service.core.letters.replays import FAILED
 
     show(
         [{"outcome": fate, "events": count} for fate, count in sorted(report.fates.items())], output
@@ -106,16 +106,17 @@ async def _story(
     wishes: "Wishes", queue: str | None, signals: "Interrupts", planned_as: Output | None
 ) -> "Report | None":
     """Plan and replay; `planned_as`: only the plan, printed so."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from service import app, logs  # noqa: PLC0415
-    from service.config import BrokerSettings, hubspot_settings  # noqa: PLC0415
-    from service.core.replays import Report  # noqa: PLC0415
-    from service.dead_letters.looker import looking  # noqa: PLC0415
-    from service.dead_letters.planning import plan  # noqa: PLC0415
-    from service.dead_letters.receipts import hearing  # noqa: PLC0415
-    from service.dead_letters.replaying import run  # noqa: PLC0415
-    from service.dead_letters.sender import sending  # noqa: PLC0415
+    from service import app
+    from service.core.letters.replays import Report
+    from service.dead_letters.looker import looking
+    from service.dead_letters.planning import plan
+    from service.dead_letters.receipts import hearing
+    from service.dead_letters.replaying import run
+    from service.dead_letters.sender import sending
+    from service.settings.config import BrokerSettings, hubspot_settings
+    from service.watch import logs
 
     settings = BrokerSettings.load()
     logs.for_command(settings.log)
@@ -180,7 +181,7 @@ def _staleness(planned: "Plan", account: "HubSpot | str", *, force: bool) -> str
 
 
 def _mend(sets: list[str], unsets: list[str]) -> "Mend":
-    from service.core.replays import Mend, MendError, checked_path, parse_set  # noqa: PLC0415
+    from service.core.letters.replays import Mend, MendError, checked_path, parse_set
 
     try:
         return Mend(dict(map(parse_set, sets)), tuple(map(checked_path, unsets)))
@@ -202,8 +203,8 @@ def _progress(total: int) -> Iterator[Callable[[int], Any]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

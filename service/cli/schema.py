@@ -22,7 +22,7 @@ def export(
     ] = None,
 ) -> None:
     """Print JSON Schemas (2020-12), or write them to a folder."""
-    from service.schemas import documents, text  # noqa: PLC0415
+    from service.contract.schemas import documents, text
 
     known = documents()
     if name is not None and f"{name}.json" not in known:
@@ -53,7 +53,7 @@ def validate(
     A JSON file holds an event, or a message as RabbitMQ's management API takes it, with properties
     (content_type, headers) and payload: that is how an event in the binary mode is written down.
     """
-    from service.event_files import faults, from_path  # noqa: PLC0415
+    from service.contract.event_files import faults, from_path
 
     total = wrong = 0
     for file in files:

@@ -8,7 +8,7 @@ import typer
 from service.cli.printing import Output, OutputOption, say, show
 
 if TYPE_CHECKING:
-    from service.config import Settings
+    from service.settings.config import Settings
 
 
 def run() -> None:
@@ -16,9 +16,9 @@ def run() -> None:
 
     Configured by ORDERSYNC_* variables and mounted secret files: see `ordersync check-config`.
     """
-    from service import logs  # noqa: PLC0415
-    from service.app import run as run_service  # noqa: PLC0415
-    from service.config import Settings  # noqa: PLC0415
+    from service.app import run as run_service
+    from service.settings.config import Settings
+    from service.watch import logs
 
     settings = Settings.load()
     logs.configure(settings.log)
@@ -32,7 +32,7 @@ def demo(
     ] = False,
 ) -> None:
     """See it work: a private RabbitMQ, the HubSpot twin, sample events and the real service."""
-    from service.demo import run as run_demo  # noqa: PLC0415
+    from service.demo.demo import run as run_demo
 
     raise typer.Exit(run_demo(keep=keep))
 
@@ -42,14 +42,14 @@ def check_config(output: OutputOption = Output.TABLE) -> None:
 
     Exits 78 with a line for every fault.
     """
-    from service.config import Settings  # noqa: PLC0415
+    from service.settings.config import Settings
 
     show(list(_rows(Settings.load())), output)
     say("the configuration is valid")
 
 
 def _rows(settings: "Settings") -> Iterator[dict[str, Any]]:
-    from service.config import ALL  # noqa: PLC0415
+    from service.settings.config import ALL
 
     for setting in ALL:
         section = getattr(settings, setting.section)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from service.core.sieve import Sieve
+    from service.core.letters.sieve import Sieve
 
 _AGO: Final = re.compile(r"(?P<number>[0-9]{1,5})(?P<unit>[smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -47,7 +47,7 @@ def sieve(  # noqa: PLR0913  (one a filter)
     Raises:
         typer.BadParameter: a time that is none.
     """
-    from service.core.sieve import Sieve  # noqa: PLC0415
+    from service.core.letters.sieve import Sieve
 
     return Sieve(
         ids=tuple(ids or ()),
@@ -83,8 +83,8 @@ def sieved(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _time(given: str | None, option: str) -> datetime | None:
-    from service.clock import stamp  # noqa: PLC0415
-    from service.core.letters import moment  # noqa: PLC0415
+    from service.clock import stamp
+    from service.core.letters.letters import moment
 
     if given is None:
         return None

@@ -9,7 +9,7 @@ import typer
 from service.cli.printing import Output, OutputOption, say, show
 
 if TYPE_CHECKING:
-    from service.topology import Topology
+    from service.rabbitmq.topology import Topology
 
 app = typer.Typer(help="Exchanges, queues and bindings on RabbitMQ.", no_args_is_help=True)
 
@@ -17,8 +17,8 @@ app = typer.Typer(help="Exchanges, queues and bindings on RabbitMQ.", no_args_is
 @app.command("show")
 def show_topology(output: OutputOption = Output.TABLE) -> None:
     """Print what ordersync needs on the broker, without connecting to it."""
-    from service.config import NameSettings  # noqa: PLC0415
-    from service.topology import Topology  # noqa: PLC0415
+    from service.rabbitmq.topology import Topology
+    from service.settings.config import NameSettings
 
     wanted = Topology.of(NameSettings.load().rabbitmq)
     show(list(_rows(wanted)), output)
@@ -31,8 +31,9 @@ def apply(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Declare what is missing. What is there already stays as it is; a difference is an error."""
-    from service import logs, topology  # noqa: PLC0415
-    from service.config import BrokerSettings  # noqa: PLC0415
+    from service.rabbitmq import topology
+    from service.settings.config import BrokerSettings
+    from service.watch import logs
 
     settings = BrokerSettings.load()
     logs.for_command(settings.log)

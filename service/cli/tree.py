@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from service.cli import dlq, doctor, publish, schema, service, topology, twin
-from service.version import installed
+from service.watch.version import installed
 
 app = typer.Typer(
     name="ordersync",

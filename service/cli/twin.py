@@ -11,7 +11,7 @@ PASSED_ON = {
 
 def hubspot_twin(context: typer.Context) -> None:
     """Run a local HubSpot: real state, limits and faults, to develop and test against."""
-    from service.twin.cli import hubspot_twin as twin  # noqa: PLC0415
+    from service.twin.cli import hubspot_twin as twin
 
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.command()(twin)

@@ -26,11 +26,11 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
-from service.core import letters
-from service.core.deliveries import Delivery
-from service.core.letters import Letter
-from service.inbox import Inbox
-from service.topology import KEPT_LIMIT
+from service.core.events.deliveries import Delivery
+from service.core.letters import letters
+from service.core.letters.letters import Letter
+from service.rabbitmq.inbox import Inbox
+from service.rabbitmq.topology import KEPT_LIMIT
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from service.core.deliveries import Delivery
-from service.core.replays import Replay, producers
-from service.core.sieve import Sieve
+from service.core.events.deliveries import Delivery
+from service.core.letters.replays import Replay, producers
+from service.core.letters.sieve import Sieve
 from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender
 

@@ -4,17 +4,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.core import calls, letters, staleness
-from service.core.answers import BatchReply, NoReply
-from service.core.backlog import HISTORIES
-from service.core.calls import BatchCall
-from service.core.events import Contribution
-from service.core.order_event import Operation
-from service.core.replays import Mend, MendError, as_sent, changes, event_of, obstacle
-from service.core.replies import Missing
-from service.core.sieve import Group, Groups, Sieve
-from service.core.staleness import Holding
-from service.core.verdicts import Verdict
+from service.core.events.events import Contribution
+from service.core.events.order_event import Operation
+from service.core.hubspot import calls, staleness
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.replies import Missing
+from service.core.hubspot.staleness import Holding
+from service.core.hubspot.verdicts import Verdict
+from service.core.letters import letters
+from service.core.letters.replays import Mend, MendError, as_sent, changes, event_of, obstacle
+from service.core.letters.sieve import Group, Groups, Sieve
+from service.core.waiting.backlog import HISTORIES
 from service.dead_letters.looker import Found, Looker
 
 Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]

@@ -10,7 +10,7 @@ import orjson
 from aiormq.abc import DeliveredMessage
 from yarl import URL
 
-from service.core.replays import SILENT
+from service.core.letters.replays import SILENT
 
 TIMEOUT: Final = 30.0  # seconds for any answer of the broker
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from uuid import uuid4
 
 from service.clock import stamp
+from service.core.letters.replays import Replay, Report, replay, steps
 from service.core.outgoing import iso
-from service.core.replays import Replay, Report, replay, steps
 from service.dead_letters import planning
 from service.dead_letters.looker import Found, Looker
 from service.dead_letters.planning import Plan, Wishes

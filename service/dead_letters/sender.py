@@ -19,9 +19,9 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from service.clock import stamp
-from service.core.dead_letters import sendable, writable
-from service.core.replays import Replay
-from service.topology import KEPT_LIMIT
+from service.core.letters.dead_letters import sendable, writable
+from service.core.letters.replays import Replay
+from service.rabbitmq.topology import KEPT_LIMIT
 
 TIMEOUT: Final = 30.0  # seconds for a confirm; a blocked broker (memory, disk) sends none
 WINDOW: Final = 100  # messages in flight

@@ -7,10 +7,10 @@ from typing import Final
 
 from aiormq.exceptions import AMQPError
 
-from service.core.letters import contribution
+from service.core.letters.letters import contribution
 from service.dead_letters.looker import DeadLettersError, looking
 from service.doctor.findings import Finding, unseen
-from service.sections import RabbitMQ
+from service.settings.sections import RabbitMQ
 
 SUBJECT: Final = "letters"
 MOST: Final = 500  # of them, from the front of the queue

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from service.config import Settings
 from service.doctor import hubspot, rabbitmq
 from service.doctor.dead_letters import properties_used
 from service.doctor.findings import Finding
+from service.settings.config import Settings
 
 TIMEOUT = 10.0  # seconds, for each request
 

@@ -10,15 +10,15 @@ import orjson
 
 from service.app import token_of
 from service.clock import stamp
-from service.core.answers import BatchReply, NoReply
-from service.core.calls import find
-from service.core.replies import read_keys
-from service.core.verdicts import Halted
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import find
+from service.core.hubspot.replies import read_keys
+from service.core.hubspot.verdicts import Halted
 from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
-from service.hubspot import orders_path
-from service.intermission import PROBE_KEY
-from service.sections import HubSpot
+from service.hubspot.client import orders_path
+from service.settings.sections import HubSpot
+from service.shell.intermission import PROBE_KEY
 
 SKEW: Final = 30.0  # seconds by which the clocks may differ
 READ, WRITE, SCHEMA = (

@@ -17,8 +17,7 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from service.doctor.findings import Finding, Trouble, unseen, well
-from service.sections import RabbitMQ
-from service.topology import (
+from service.rabbitmq.topology import (
     Exchange,
     NotPermittedError,
     Queue,
@@ -27,6 +26,7 @@ from service.topology import (
     declare,
     survey,
 )
+from service.settings.sections import RabbitMQ
 
 OLDEST: Final = (3, 10)  # dead-lettering at least once needs it
 TIMEOUT: Final = 10.0  # seconds

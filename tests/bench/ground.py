@@ -13,9 +13,9 @@ from itertools import count
 import httpx
 import orjson
 
-from service.core.order_event import STRUCTURED
-from service.event_files import Filed
-from service.publish import Target, publish
+from service.contract.event_files import Filed
+from service.contract.publish import Target, publish
+from service.core.events.order_event import STRUCTURED
 
 ID_PROPERTY = "shop_order_id"
 EXCHANGE = "orders.events"

@@ -5,7 +5,7 @@ import logging
 
 import structlog
 
-from service.core.budget import BudgetPolicy
+from service.core.hubspot.budget import BudgetPolicy
 from service.twin import FaultRule, TwinOptions
 from tests import virtual_time
 from tests.stage import event, stage

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from service.core.answers import BatchReply, NoReply
-from service.core.calls import BatchCall
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall
 from tests.core.model import BAD, UNKNOWN, Orders, refusable
 
 Answer = BatchReply | NoReply

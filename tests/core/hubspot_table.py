@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from service.core.answers import BatchReply, NoReply
-from service.core.backlog import Batch
-from service.core.flows import flow_for
-from service.core.pauses import Pause, Pulse
-from service.core.retries import Exhausted, Finish, PutBack, RetryPolicy, Step, decide
-from service.core.verdicts import (
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.flows import flow_for
+from service.core.hubspot.pauses import Pause, Pulse
+from service.core.hubspot.verdicts import (
     Applied,
     Cause,
     Halted,
@@ -26,6 +24,8 @@ from service.core.verdicts import (
     Stale,
     Verdict,
 )
+from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, Step, decide
+from service.core.waiting.backlog import Batch
 from tests.strategies import ID_PROPERTY, batch, contribution, slot
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from heapq import heappop, heappush
 from itertools import count, pairwise
 from random import Random
 
-from service.core.answers import BatchReply, NoReply
-from service.core.budget import FOREVER, Budget, BudgetPolicy
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
 
 Delay = Callable[[Random], tuple[float, float]]  # seconds there and back
 Competitor = Callable[[Random, int, float], Iterator[float]]  # moments of its calls

@@ -16,19 +16,19 @@ from typing import Any
 
 import orjson
 
-from service.core.answers import BatchReply, NoReply
-from service.core.backlog import Backlog, Batch, BatchPolicy
-from service.core.deliveries import Delivery
-from service.core.events import Contribution, parse
-from service.core.flows import Flow, flow_for
-from service.core.malformed import Malformed
-from service.core.order_event import Operation
-from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.core.events.malformed import Malformed
+from service.core.events.order_event import Operation
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.flows import Flow, flow_for
+from service.core.hubspot.verdicts import Applied, Rejected
+from service.core.intake.repeats import Fresh, Held, Repeats
 from service.core.outgoing import Outgoing
-from service.core.repeats import Fresh, Held, Repeats
-from service.core.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
-from service.core.slots import Slot, slot_of, without_epochs
-from service.core.verdicts import Applied, Rejected
+from service.core.settlement.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
+from service.core.waiting.backlog import Backlog, Batch, BatchPolicy
+from service.core.waiting.slots import Slot, slot_of, without_epochs
 from tests.core.hubspot import ROUGH, Faults, HubSpot
 from tests.core.model import BAD, UNKNOWN, Orders, refusable
 from tests.strategies import ID_PROPERTY, STAMP, delivery, document

@@ -4,7 +4,15 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.answers import BatchReply, Detail, Problem, document, name_of, objects, problem
+from service.core.hubspot.answers import (
+    BatchReply,
+    Detail,
+    Problem,
+    document,
+    name_of,
+    objects,
+    problem,
+)
 from tests.strategies import JSON
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.core.backlog import BUSY, HISTORIES, PATIENCE, Backlog, BatchPolicy
-from service.core.order_event import Operation
-from service.core.slots import coalesce, separate, slot_of
+from service.core.events.order_event import Operation
+from service.core.waiting.backlog import BUSY, HISTORIES, PATIENCE, Backlog, BatchPolicy
+from service.core.waiting.slots import coalesce, separate, slot_of
 from tests.strategies import OPERATIONS, VALUES, contribution
 
 LINGER = 0.25

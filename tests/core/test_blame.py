@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import blame
-from service.core.answers import Detail, Problem
-from service.core.calls import BatchCall, Input
+from service.core.hubspot import blame
+from service.core.hubspot.answers import Detail, Problem
+from service.core.hubspot.calls import BatchCall, Input
+from service.core.hubspot.verdicts import Cause, Refused, Rejected, Retryable
 from service.core.reasons import Code
-from service.core.verdicts import Cause, Refused, Rejected, Retryable
 
 
 def _call(*values, id_property="k"):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.answers import BatchReply, NoReply
-from service.core.budget import FOREVER, LONGEST, SHARED, Budget, BudgetPolicy
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.budget import FOREVER, LONGEST, SHARED, Budget, BudgetPolicy
 from tests.core.quota import (
     bursts,
     drive,

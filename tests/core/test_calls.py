@@ -3,8 +3,8 @@
 import orjson
 from hypothesis import given
 
-from service.core import calls
-from service.core.order_event import RECORD_ID
+from service.core.events.order_event import RECORD_ID
+from service.core.hubspot import calls
 from tests.strategies import batch, contribution, slot, traffic
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service.core.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, accused
+from service.core.intake.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, accused
 from service.core.reasons import Code
 from tests.strategies import contribution
 

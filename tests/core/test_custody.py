@@ -1,6 +1,6 @@
 """What is kept, since when, and when it goes back."""
 
-from service.core.custody import Custody, Overdue
+from service.core.intake.custody import Custody, Overdue
 from tests.strategies import delivery
 
 PATIENCE, LONGEST = 300.0, 1740.0

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, encode, frame, header
 
-from service.core.dead_letters import HEADERS_MAX, dead_letter, fingerprint, writable
-from service.core.events import Contribution, parse
-from service.core.malformed import Malformed
+from service.core.events.events import Contribution, parse
+from service.core.events.malformed import Malformed
+from service.core.letters.dead_letters import HEADERS_MAX, dead_letter, fingerprint, writable
 from service.core.reasons import Code, Reason
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery
 

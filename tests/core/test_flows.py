@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.answers import BatchReply, NoReply
-from service.core.flows import flow_for
-from service.core.order_event import RECORD_ID
-from service.core.verdicts import Applied, Halted, Rejected, Retryable, Stale
+from service.core.events.order_event import RECORD_ID
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.flows import flow_for
+from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Stale
 from tests.strategies import batch, contribution, slot
 from tests.strategies import replies as any_reply
 

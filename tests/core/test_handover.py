@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from service.core.events import Contribution
-from service.core.handover import Handover
+from service.core.events.events import Contribution
+from service.core.intake.handover import Handover
 from tests.strategies import contribution
 
 OVERLAP = 30.0

@@ -5,10 +5,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from service.core import replies
-from service.core.answers import BatchReply
-from service.core.calls import BatchCall, Input
-from service.core.verdicts import Applied, Stale
+from service.core.hubspot import replies
+from service.core.hubspot.answers import BatchReply
+from service.core.hubspot.calls import BatchCall, Input
+from service.core.hubspot.verdicts import Applied, Stale
 from tests.core.hubspot_table import PAGE, ROWS, SECTIONS, judge, names, page, told
 
 RECORDED = Path(__file__).parents[3] / "shared" / "reference" / "hubspot" / "bodies"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.core.answers import problem
-from service.core.calls import BatchCall, Input
-from service.core.index import Index
-from service.core.order_event import RECORD_ID
+from service.core.events.order_event import RECORD_ID
+from service.core.hubspot.answers import problem
+from service.core.hubspot.calls import BatchCall, Input
+from service.core.hubspot.index import Index
 
 
 def _index(*keys, id_property="k", endpoint="upsert"):

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from service.core import letters, runbook
-from service.core.events import Contribution
-from service.core.letters import moment
-from service.core.reasons import Code
-from service.core.replays import (
+from service.core.events.events import Contribution
+from service.core.letters import letters, runbook
+from service.core.letters.letters import moment
+from service.core.letters.replays import (
     SILENT,
     Mend,
     MendError,
@@ -25,7 +24,8 @@ from service.core.replays import (
     replay,
     steps,
 )
-from service.core.sieve import Groups, Sieve, rows
+from service.core.letters.sieve import Groups, Sieve, rows
+from service.core.reasons import Code
 from tests.dead_letters.stand import ID_PROPERTY, delivery, event, letter
 
 DIED = datetime(2026, 11, 22, 10, 0, 9, tzinfo=UTC)
@@ -199,7 +199,7 @@ def test_groups_count_and_remember_first_last_and_a_sample(monkeypatch):
     assert (second.count, second.first) == (1, None)
     assert [row["reason"] for row in rows(groups, str)] == ["property_invalid", "unknown"]
 
-    monkeypatch.setattr("service.core.sieve.GROUPS", 2)
+    monkeypatch.setattr("service.core.letters.sieve.GROUPS", 2)
     for by, kept in (("order", 2), ("source", 1), ("hour", 1)):
         other = Groups(by)  # type: ignore[arg-type]
         for number in range(3):

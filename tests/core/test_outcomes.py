@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.events import parse
-from service.core.malformed import Malformed
-from service.core.outcomes import Status, conclude, conclude_malformed, outcome_id
+from service.core.events.events import parse
+from service.core.events.malformed import Malformed
+from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Stale
 from service.core.reasons import Code, Reason
-from service.core.retries import Exhausted, Finish
-from service.core.verdicts import Applied, Cause, Rejected, Retryable, Stale
+from service.core.settlement.outcomes import Status, conclude, conclude_malformed, outcome_id
+from service.core.settlement.retries import Exhausted, Finish
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery, document, lanes, slot
 
 REASON = Reason(Code.VALUE_TAKEN, "taken", 400, "VALIDATION_ERROR", "c-1", "invoice")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.order_event import Order
-from service.core.pauses import (
+from service.core.events.order_event import Order
+from service.core.hubspot.pauses import (
     FIRST,
     LONG_THROTTLE,
     LONGEST,
@@ -16,8 +16,8 @@ from service.core.pauses import (
     Pause,
     Pulse,
 )
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Retryable
 from service.core.reasons import Code, Reason
-from service.core.verdicts import Applied, Cause, Halted, Retryable
 
 REASON = Reason(Code.SERVER_ERROR, "HubSpot answered 503", 503)
 FAILED = Retryable(REASON, Cause.SERVER)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.intake.repeats import Fresh, Held, Repeats
 from service.core.outgoing import Outgoing
-from service.core.repeats import Fresh, Held, Repeats
 from tests.strategies import contribution
 
 

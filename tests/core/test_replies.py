@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import replies
-from service.core.answers import BatchReply, NoReply
-from service.core.calls import BatchCall, Input
-from service.core.order_event import RECORD_ID
+from service.core.events.order_event import RECORD_ID
+from service.core.hubspot import replies
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall, Input
+from service.core.hubspot.verdicts import Applied, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code
-from service.core.verdicts import Applied, Halted, Refused, Rejected, Retryable
 from tests.strategies import JSON
 from tests.strategies import replies as any_reply
 

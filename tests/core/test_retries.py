@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.backlog import Backlog, BatchPolicy
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code, Reason
-from service.core.retries import (
+from service.core.settlement.retries import (
     CEILING,
     THROTTLED,
     Exhausted,
@@ -18,8 +18,8 @@ from service.core.retries import (
     backoff,
     decide,
 )
-from service.core.slots import separate
-from service.core.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
+from service.core.waiting.backlog import Backlog, BatchPolicy
+from service.core.waiting.slots import separate
 from tests.strategies import batch, contribution, slot, verdicts
 
 POLICY = RetryPolicy(attempts=3, patience=100.0)

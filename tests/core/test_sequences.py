@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.sequences import Sequences
-from service.core.verdicts import Stale
+from service.core.hubspot.verdicts import Stale
+from service.core.intake.sequences import Sequences
 from tests.strategies import contribution, slot
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.order_event import Operation
-from service.core.slots import coalesce, overwriter, separate, slot_of, without_epochs
+from service.core.events.order_event import Operation
+from service.core.waiting.slots import coalesce, overwriter, separate, slot_of, without_epochs
 from tests.core.model import Orders
 from tests.strategies import contribution, lanes, slot
 

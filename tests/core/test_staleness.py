@@ -7,11 +7,11 @@ import orjson
 import pytest
 from hypothesis import given
 
-from service.core.answers import BatchReply, NoReply
-from service.core.calls import find
-from service.core.replies import Missing
-from service.core.staleness import Holding, holdings, left_out, moment, written_since
-from service.core.verdicts import Halted, Retryable
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import find
+from service.core.hubspot.replies import Missing
+from service.core.hubspot.staleness import Holding, holdings, left_out, moment, written_since
+from service.core.hubspot.verdicts import Halted, Retryable
 from tests.strategies import JSON, contribution
 from tests.strategies import replies as any_reply
 

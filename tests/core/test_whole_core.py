@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from service.core.backlog import BatchPolicy
-from service.core.outcomes import Status
+from service.core.settlement.outcomes import Status
+from service.core.waiting.backlog import BatchPolicy
 from tests.core.hubspot import Faults
 from tests.core.simulation import Simulation, Traffic
 from tests.strategies import contribution

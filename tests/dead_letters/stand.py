@@ -11,14 +11,14 @@ import aiormq
 import orjson
 from pamqp.commands import Basic
 
-from service import topology
-from service.core.dead_letters import dead_letter
-from service.core.deliveries import Delivery
-from service.core.events import Contribution, parse
-from service.core.order_event import STRUCTURED
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.core.events.order_event import STRUCTURED
+from service.core.letters.dead_letters import dead_letter
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code, Reason
-from service.sections import RabbitMQ
+from service.rabbitmq import topology
+from service.settings.sections import RabbitMQ
 
 QUEUE = "orders.dead-letters"
 ID_PROPERTY = "shop_order_id"

@@ -16,9 +16,9 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.frame import marshal
 
-from service.core.order_event import STRUCTURED
+from service.core.events.order_event import STRUCTURED
+from service.core.letters.sieve import Groups, Sieve
 from service.core.reasons import Code
-from service.core.sieve import Groups, Sieve
 from service.dead_letters.looker import DeadLettersError, Found, looking
 from tests.dead_letters.stand import (
     ID_PROPERTY,

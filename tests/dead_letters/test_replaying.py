@@ -19,12 +19,12 @@ import orjson
 import pytest
 
 from service import app
-from service.config import Settings
-from service.core.letters import read
+from service.contract.event_files import from_ndjson
+from service.contract.publish import Target, publish
+from service.core.letters.letters import read
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code
-from service.event_files import from_ndjson
-from service.publish import Target, publish
+from service.settings.config import Settings
 from service.twin import Twin, TwinOptions
 from service.twin.sockets import serving
 from tests.dead_letters.stand import (

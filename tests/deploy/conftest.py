@@ -1,7 +1,7 @@
 import pytest
 
-from service.sections import RabbitMQ
-from service.topology import Topology
+from service.rabbitmq.topology import Topology
+from service.settings.sections import RabbitMQ
 
 
 @pytest.fixture

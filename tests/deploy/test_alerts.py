@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from service.core.reasons import Code
-from service.metrics import Metrics
+from service.watch.metrics import Metrics
 from tests.deploy.manifests import DEPLOY, ROOT, documents
 from tests.shell.test_metrics import PROMISED
 

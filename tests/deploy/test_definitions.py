@@ -17,9 +17,9 @@ from pamqp.commands import Basic
 from service.app import serve
 from service.broker import PrivateBroker
 from service.broker.ports import free_ports
-from service.config import Settings
-from service.samples import ID_PROPERTY, samples
-from service.topology import NotPermittedError, Topology, check, declare
+from service.demo.samples import ID_PROPERTY, samples
+from service.rabbitmq.topology import NotPermittedError, Topology, check, declare
+from service.settings.config import Settings
 from service.twin import TwinOptions
 from service.twin import serve as serve_twin
 from tests.deploy.manifests import DEPLOY, raw

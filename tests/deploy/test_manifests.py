@@ -8,9 +8,9 @@ import kubernetes_validate
 import pytest
 from jsonschema_rs import validator_for
 
-from service.config import KNOWN, Settings
-from service.sections import Drain
-from service.topology import Topology
+from service.rabbitmq.topology import Topology
+from service.settings.config import KNOWN, Settings
+from service.settings.sections import Drain
 from tests.deploy.manifests import (
     COMPONENTS,
     DEPLOY,

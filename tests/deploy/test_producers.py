@@ -16,10 +16,10 @@ from jsonschema_rs import validator_for
 
 from service.broker import PrivateBroker
 from service.clock import stamp
-from service.core.deliveries import Delivery
-from service.core.events import Contribution, parse
-from service.sections import RabbitMQ
-from service.topology import Topology, declare
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.rabbitmq.topology import Topology, declare
+from service.settings.sections import RabbitMQ
 from tests.deploy.manifests import ROOT
 
 FOLDER = ROOT / "docs" / "producers"

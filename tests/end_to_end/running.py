@@ -10,8 +10,9 @@ import aiormq
 import orjson
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from service import app, topology
-from service.config import Settings
+from service import app
+from service.rabbitmq import topology
+from service.settings.config import Settings
 from service.twin import Twin, TwinOptions, serving
 
 ID_PROPERTY = "shop_order_id"

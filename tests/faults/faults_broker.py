@@ -5,8 +5,8 @@ import contextlib
 import json
 import signal
 
-from service.sections import RabbitMQ
-from service.topology import Topology, declare
+from service.rabbitmq.topology import Topology, declare
+from service.settings.sections import RabbitMQ
 from tests.faults.brokers import Cluster
 from tests.faults.run import Fault
 from tests.faults.stand import BROKEN, DEAD, INPUT, RESULTS, Stand

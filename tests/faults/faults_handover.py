@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from service.core.crashes import CONDEMNED
+from service.core.intake.crashes import CONDEMNED
 from tests.faults.amqp import Frame
 from tests.faults.proxy import Direction, Link
 from tests.faults.run import Fault

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from service.broker.ports import free_ports
-from service.config import Settings
+from service.settings.config import Settings
 from tests.faults.amqp import Frame
 from tests.faults.proxy import Direction, Link, Proxy
 from tests.faults.trace import ID_PROPERTY

@@ -19,10 +19,10 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from service.clock import stamp
-from service.core.order_event import STRUCTURED
+from service.core.events.order_event import STRUCTURED
 from service.core.outgoing import iso
-from service.sections import RabbitMQ
-from service.topology import Topology, declare
+from service.rabbitmq.topology import Topology, declare
+from service.settings.sections import RabbitMQ
 from service.twin import Twin, TwinOptions, parse_fault, serving
 from tests.faults.books import Receipt, Write, outcome
 from tests.faults.brokers import Node

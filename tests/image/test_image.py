@@ -14,9 +14,9 @@ import orjson
 import pytest
 from aiormq.abc import DeliveredMessage
 
-from service.event_files import Filed
-from service.publish import Target, publish
-from service.samples import samples
+from service.contract.event_files import Filed
+from service.contract.publish import Target, publish
+from service.demo.samples import samples
 from tests.image.containers import CONFINED, Container, Lab, docker, read, until
 
 MB = 1_000_000

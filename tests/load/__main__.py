@@ -14,7 +14,7 @@ import httpx
 import uvloop
 from pamqp.commands import Queue
 
-from service.core.order_event import STRUCTURED
+from service.core.events.order_event import STRUCTURED
 from tests.bench.ground import EXCHANGE, Ground, twin
 from tests.faults import ending
 from tests.faults.brokers import node_of, why_not

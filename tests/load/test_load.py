@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
-from service.core.deliveries import Delivery
-from service.core.events import Contribution, parse
-from service.core.order_event import STRUCTURED
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.core.events.order_event import STRUCTURED
 from tests.load.flow import Flow
 from tests.load.samples import BOUNDS, Sample, growth
 from tests.load.traffic import REAL, Traffic

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from service.samples import samples
+from service.demo.samples import samples
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "orders-real.ndjson"
 ORDERS = 1_800  # of the seeded trace: about as many events as the real one has

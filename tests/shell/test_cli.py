@@ -24,11 +24,11 @@ from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.cli.refusals import explain
 from service.cli.replay import operator
-from service.config import ALL
 from service.dead_letters.looker import DeadLettersError, LockedOutError
-from service.misconfiguration import ConfigurationError
-from service.probes import ProbesError
-from service.topology import NotPermittedError, TopologyError
+from service.rabbitmq.topology import NotPermittedError, TopologyError
+from service.settings.config import ALL
+from service.settings.misconfiguration import ConfigurationError
+from service.watch.probes import ProbesError
 
 ROOT = Path(__file__).parents[2]
 NEEDED = {

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from service import reference
-from service.config import ALL, BrokerSettings, Settings
-from service.core.backlog import BatchPolicy
-from service.core.budget import BudgetPolicy
-from service.core.retries import RetryPolicy
-from service.misconfiguration import ConfigurationError
+from service.contract import reference
+from service.core.hubspot.budget import BudgetPolicy
+from service.core.settlement.retries import RetryPolicy
+from service.core.waiting.backlog import BatchPolicy
+from service.settings.config import ALL, BrokerSettings, Settings
+from service.settings.misconfiguration import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("bare")

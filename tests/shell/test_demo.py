@@ -4,7 +4,7 @@ import asyncio
 
 import aiormq
 
-from service.demo import IN_USE
+from service.demo.demo import IN_USE
 
 
 async def _send(url: str, queue: str) -> None:

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from service.broker import PrivateBroker
 from service.cli.tree import app
-from service.config import BrokerSettings, Settings
-from service.core.order_event import STRUCTURED
+from service.core.events.order_event import STRUCTURED
 from service.doctor import Finding, Trouble, examine
-from service.topology import Topology, declare
+from service.rabbitmq.topology import Topology, declare
+from service.settings.config import BrokerSettings, Settings
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
 from tests.stage import event

@@ -10,7 +10,7 @@ from pamqp.frame import FrameTypes, marshal
 from pamqp.header import ContentHeader
 
 from service.core.outgoing import Outgoing
-from service.frames import published
+from service.rabbitmq.frames import published
 
 short = st.text(min_size=1, max_size=60)  # 240 bytes at most; pamqp takes "" for nothing
 maybe = st.none() | short

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from service.config import HELD_AT_MOST
-from service.core.budget import BudgetPolicy
+from service.core.hubspot.budget import BudgetPolicy
 from service.core.outgoing import Outgoing
-from service.core.retries import CEILING, RetryPolicy
-from service.pipeline import Shell
+from service.core.settlement.retries import CEILING, RetryPolicy
+from service.settings.config import HELD_AT_MOST
+from service.shell.pipeline import Shell
 from service.twin import FaultRule, TwinOptions
 from tests import virtual_time
 from tests.stage import PORTAL, Stage, event, stage, until

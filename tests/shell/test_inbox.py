@@ -16,8 +16,8 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from service.core.deliveries import Delivery
-from service.inbox import Inbox
+from service.core.events.deliveries import Delivery
+from service.rabbitmq.inbox import Inbox
 
 HEARTBEAT = Heartbeat().marshal()
 QOS = marshal(Basic.QosOk(), 1)

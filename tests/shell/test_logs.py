@@ -10,9 +10,9 @@ import orjson
 import pytest
 import structlog
 
-from service import logs
-from service.logs import BLOT
-from service.sections import Log
+from service.settings.sections import Log
+from service.watch import logs
+from service.watch.logs import BLOT
 
 pytestmark = pytest.mark.usefixtures("logging_restored")
 
@@ -210,8 +210,8 @@ def test_a_process_says_it_all_on_stdout_line_by_line():
     """The real streams: bytes and text go through one file descriptor and do not overtake."""
     program = """
         import logging, structlog
-        from service import logs
-        from service.sections import Log
+        from service.watch import logs
+        from service.settings.sections import Log
         logs.configure(Log())
         for number in range(3):
             structlog.get_logger().info("ours", number=number)

@@ -3,7 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.core.reasons import Code
-from service.metrics import Metrics
+from service.watch.metrics import Metrics
 
 PROMISED = {
     "ordersync_events_received": {"operation"},

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from service.core.backlog import BatchPolicy
-from service.core.retries import RetryPolicy
-from service.samples import samples
-from service.token import StaticToken
+from service.core.settlement.retries import RetryPolicy
+from service.core.waiting.backlog import BatchPolicy
+from service.demo.samples import samples
+from service.hubspot.token import StaticToken
 from service.twin import FaultRule, TwinOptions
 from tests import virtual_time
 from tests.one_by_one import one_by_one, shown

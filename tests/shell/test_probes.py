@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from service.metrics import Metrics
-from service.probes import ProbesError, listen, serve, serve_on
+from service.watch.metrics import Metrics
+from service.watch.probes import ProbesError, listen, serve, serve_on
 
 
 class Told:

@@ -19,12 +19,20 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 
 from service.cli.exits import Exit
-from service.core.events import Contribution
-from service.core.order_event import STRUCTURED
-from service.event_files import Filed, FileError, faults, from_csv, from_json, from_path, read
-from service.publish import NotPublishedError, Target, publish
-from service.sections import RabbitMQ
-from service.topology import Topology, declare
+from service.contract.event_files import (
+    Filed,
+    FileError,
+    faults,
+    from_csv,
+    from_json,
+    from_path,
+    read,
+)
+from service.contract.publish import NotPublishedError, Target, publish
+from service.core.events.events import Contribution
+from service.core.events.order_event import STRUCTURED
+from service.rabbitmq.topology import Topology, declare
+from service.settings.sections import RabbitMQ
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from service.core.backlog import BatchPolicy
-from service.core.budget import BudgetPolicy
+from service.core.hubspot.budget import BudgetPolicy
+from service.core.waiting.backlog import BatchPolicy
 from service.twin import FaultRule, TwinOptions
 from tests import virtual_time
 from tests.stage import EPOCH, PORTAL, Stage, stage, until

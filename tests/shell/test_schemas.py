@@ -15,18 +15,18 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.core.events import Contribution
-from service.core.malformed import Malformed
-from service.core.order_event import OPERATIONS, Operation
-from service.core.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.contract.event_files import Filed, from_json, read
+from service.contract.schemas import DIALECT, documents
+from service.core.events.events import Contribution
+from service.core.events.malformed import Malformed
+from service.core.events.order_event import OPERATIONS, Operation
+from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable
 from service.core.reasons import Code, Reason
-from service.core.retries import Exhausted, Finish
-from service.core.slots import Slot, coalesce, slot_of
-from service.core.verdicts import Applied, Cause, Rejected, Retryable
-from service.event_files import Filed, from_json, read
-from service.schemas import DIALECT, documents
-from service.sections import RabbitMQ
-from service.topology import Topology
+from service.core.settlement.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.core.settlement.retries import Exhausted, Finish
+from service.core.waiting.slots import Slot, coalesce, slot_of
+from service.rabbitmq.topology import Topology
+from service.settings.sections import RabbitMQ
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 VALID = sorted((SCHEMAS / "examples" / "valid").glob("*.json"))

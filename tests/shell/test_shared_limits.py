@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.core.backlog import BatchPolicy
+from service.core.waiting.backlog import BatchPolicy
 from service.twin import FaultRule, TwinOptions
 from tests import virtual_time
 from tests.stage import event, stage, until

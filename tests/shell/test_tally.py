@@ -6,12 +6,12 @@ import pytest
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
-from service.core.deliveries import Delivery
-from service.core.events import parse
-from service.core.malformed import Malformed
-from service.core.outcomes import conclude_malformed
-from service.metrics import Metrics
-from service.tally import Tally
+from service.core.events.deliveries import Delivery
+from service.core.events.events import parse
+from service.core.events.malformed import Malformed
+from service.core.settlement.outcomes import conclude_malformed
+from service.watch.metrics import Metrics
+from service.watch.tally import Tally
 
 ARRIVED = datetime(2026, 11, 22, 10, 0, 0, 400_000, tzinfo=UTC)
 SETTLED = ARRIVED + timedelta(seconds=2)

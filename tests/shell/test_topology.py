@@ -9,8 +9,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPConnectionError, DeliveryError
 from pamqp.commands import Basic
 
-from service.sections import RabbitMQ
-from service.topology import (
+from service.rabbitmq.topology import (
     Binding,
     Exchange,
     NotPermittedError,
@@ -21,6 +20,7 @@ from service.topology import (
     declare,
     survey,
 )
+from service.settings.sections import RabbitMQ
 
 
 def names(url: str, **given: object) -> RabbitMQ:

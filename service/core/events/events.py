@@ -1,0 +1,161 @@
+"""Delivery -> Contribution | Malformed: the only place that reads an order event.
+
+A CloudEvents 1.0 event in the structured or the binary content mode of the RabbitMQ binding. `OrderEvent`
+is the wire shape itself: schemas/order-event.v1.json is exported from it. Whatever is wrong is said at
+once, every fault with its path, and nothing is invented: an event without an id is malformed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+from pydantic_core import from_json
+
+from service.core.events.deliveries import Delivery
+from service.core.events.malformed import Fault, Malformed, faults_of, identity_of, leniently
+from service.core.events.order_event import (
+    OPERATIONS,
+    READER,
+    RECORD_ID,
+    STRUCTURED,
+    ArchiveEvent,
+    Operation,
+    Order,
+    OrderEvent,
+    Scalar,
+)
+from service.core.reasons import Code
+
+MAX_BODY = 256 * 1024  # bytes; CloudEvents asks consumers to accept at least 64 KiB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contribution:
+    """An order event together with its delivery: what a slot is made of."""
+
+    delivery: Delivery
+    event: OrderEvent
+    operation: Operation
+    order: Order
+    values: Mapping[str, str]  # as HubSpot takes them; "" clears
+    came_back: bool = (
+        False  # out of the dead letters: checked against what is newer before it is written
+    )
+    apart: bool = False  # merges with no other event
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """`source` + `id`: the same pair is the same event."""
+        return self.event.source, self.event.id
+
+
+class _Unreadable(Exception):  # noqa: N818  (a turn in parse(), never seen outside)
+    def __init__(self, code: Code, path: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.fault = code, Fault(path, message)
+
+
+def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
+    """Read one delivery; `id_property` is the configured default. Total: it never raises."""
+    document: Any = None
+    try:
+        if len(delivery.body) > MAX_BODY:
+            raise _Unreadable(  # noqa: TRY301  (the one way out)
+                Code.OVERSIZED, "", f"the body has {len(delivery.body)} bytes, more than {MAX_BODY}"
+            )
+        if delivery.fault is not None:
+            document = leniently(delivery.body)
+            raise _Unreadable(  # noqa: TRY301
+                Code.NOT_CLOUDEVENT, "", f"its AMQP properties cannot be read: {delivery.fault}"
+            )
+        if _is_structured(delivery):
+            event = READER.validate_json(delivery.body)
+        else:
+            document = _from_headers(delivery)
+            event = READER.validate_python(document)
+        return _contribution(delivery, event, id_property)
+    except ValidationError as error:
+        document = document if document is not None else leniently(delivery.body)
+        code, faults = faults_of(error, binary=not _is_structured(delivery))
+    except _Unreadable as error:
+        document = document if document is not None else _attributes(delivery)
+        code, faults = error.code, (error.fault,)
+    return Malformed(delivery, code, faults, identity_of(document))
+
+
+def _is_structured(delivery: Delivery) -> bool:
+    content_type = delivery.properties.content_type
+    return content_type is not None and (
+        content_type == STRUCTURED or content_type.partition(";")[0].strip().lower() == STRUCTURED
+    )
+
+
+def _from_headers(delivery: Delivery) -> dict[str, Any]:
+    """The event of a binary-mode message: attributes in `ce-*` headers, the body is `data`."""
+    document = _attributes(delivery)
+    if not document:
+        raise _Unreadable(
+            Code.NOT_CLOUDEVENT,
+            "content_type",
+            f"neither {STRUCTURED} nor ce-* headers: this is not a CloudEvent",
+        )
+    content_type = (
+        (delivery.properties.content_type or "application/json").partition(";")[0].strip().lower()
+    )
+    if content_type != "application/json":
+        raise _Unreadable(
+            Code.NOT_CLOUDEVENT,
+            "content_type",
+            "the data of a binary event must be application/json",
+        )
+    document["datacontenttype"] = content_type
+    if delivery.body:
+        try:
+            document["data"] = from_json(delivery.body)  # the reader of structured events too
+        except ValueError as error:
+            raise _Unreadable(Code.INVALID_JSON, "data", f"the body is not JSON: {error}") from None
+    return document
+
+
+def _attributes(delivery: Delivery) -> dict[str, Any]:
+    headers = delivery.headers.items()
+    return {n[3:]: value for n, value in headers if n.startswith("ce-") and n != "ce-data"}
+
+
+def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contribution:
+    order = Order(event.data.id_property or default, event.subject)
+    if order.id_property == RECORD_ID and not (order.key.isascii() and order.key.isdigit()):
+        raise _Unreadable(
+            Code.INVALID_EVENT, "subject", "must be digits: it is HubSpot's record id"
+        )
+    operation, back = OPERATIONS[event.type], delivery.came_back
+    if isinstance(event, ArchiveEvent):
+        return Contribution(delivery, event, operation, order, {}, back, back)
+    properties = event.data.properties.items()
+    values = {n: v if type(v) is str else as_hubspot(v) for n, v in properties}
+    if values.get(order.id_property, order.key) != order.key:
+        raise _Unreadable(
+            Code.INVALID_EVENT,
+            f"data.properties.{order.id_property}",
+            "differs from the subject: it identifies the order and cannot be changed by an event",
+        )
+    return Contribution(delivery, event, operation, order, values, back, back)
+
+
+def as_hubspot(value: Scalar) -> str:
+    """A property's value as HubSpot takes it: always a string, "" clears, no exponents."""
+    match value:
+        case str():
+            return value
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():  # pragma: no branch  (the union is closed)
+            return format(Decimal(repr(value)), "f")

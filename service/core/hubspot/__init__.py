@@ -1,0 +1,15 @@
+"""HubSpot's words, and nowhere else in the core: Batch -> BatchCall, reply -> Verdict.
+
+Its modules:
+
+    calls      Batch -> BatchCall
+    answers    the bytes of a reply -> what HubSpot said
+    index      what an answer names -> which record of the call
+    verdicts   what one answer says of one slot
+    blame      an error -> who is at fault: the record, the call, the set-up
+    replies    BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
+    staleness  what a replayed event may still write
+    flows      the calls that one batch takes
+    budget     when the next call may leave
+    pauses     when intake must stop, and when to try again
+"""

@@ -1,0 +1,107 @@
+"""Batch -> BatchCall: one encoder for each operation, the same for first tries and retries.
+
+A retry path with an encoder of its own once sent a shape that HubSpot answered with COMPLETE and wrote
+nothing (rudder-transformer#5147). So there is none: a retry is the same slots encoded again.
+
+Every write carries an attempt-unique `objectWriteTraceId`: without it one bad record refuses the whole
+batch. The key is repeated inside `properties`: HubSpot returns only what was set, and without the key a
+result could not be matched to its record (HubSpot's order of results is not the order of inputs).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import orjson
+
+from service.core.events.order_event import RECORD_ID
+from service.core.waiting.backlog import Batch
+from service.core.waiting.slots import Slot
+
+Endpoint = Literal["upsert", "update", "archive", "read"]
+
+
+class Input(NamedTuple):
+    """One record of a call: what we sent of it, to recognise it in the answer."""
+
+    id: str  # as sent in `id`: the key, or HubSpot's record id
+    key: str  # the order's key
+    trace: str  # "" where the endpoint takes none
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchCall:
+    """One HTTP request as data: POST …/batch/<endpoint> with `body`."""
+
+    endpoint: Endpoint
+    id_property: str
+    inputs: tuple[Input, ...]
+    body: bytes
+    archived: bool = False  # of a read: look among the archived records (`?archived=true`)
+
+
+def write(batch: Batch, name: str) -> BatchCall:
+    """`batch/upsert` or `batch/update`; `name` is unique to this attempt and starts every trace id."""
+    if batch.operation == "upsert":
+        return _write("upsert", batch, name)
+    return _write("update", batch, name)
+
+
+def _write(endpoint: Literal["upsert", "update"], batch: Batch, name: str) -> BatchCall:
+    by_key = batch.id_property != RECORD_ID
+    inputs = tuple(
+        _input(slot, f"{name}.{index}", by_key=by_key) for index, slot in enumerate(batch.slots)
+    )
+    records = [
+        {
+            "id": i.id,
+            "idProperty": batch.id_property,
+            "properties": i.values,
+            "objectWriteTraceId": i.trace,
+        }
+        if by_key  # an update by record id must leave idProperty out (segment/action-destinations#3957)
+        else {"id": i.id, "properties": i.values, "objectWriteTraceId": i.trace}
+        for i in inputs
+    ]
+    return BatchCall(endpoint, batch.id_property, inputs, orjson.dumps({"inputs": records}))
+
+
+def _input(slot: Slot, trace: str, *, by_key: bool) -> Input:
+    id_property, key = slot.order
+    values = slot.merged()
+    if by_key:
+        values[id_property] = key
+    return Input(key, key, trace, values)
+
+
+def find(
+    keys: Sequence[str],
+    id_property: str,
+    *,
+    properties: Collection[str] = (),
+    histories: Collection[str] = (),
+    archived: bool = False,
+) -> BatchCall:
+    """`batch/read`: which records hold these keys. At most 100, missing ones are named in a 207.
+
+    `properties` are returned beside the key; `histories` with all that they were, at most 50 keys then.
+    `archived` looks among the archived records, and only there.
+    """
+    inputs = tuple(Input(key, key, "", {}) for key in keys)
+    body = {
+        "inputs": [{"id": key} for key in keys],
+        "properties": [id_property, *(name for name in properties if name != id_property)],
+        "propertiesWithHistory": list(histories),
+        "idProperty": id_property,
+    }
+    if id_property == RECORD_ID:
+        del body["idProperty"]
+    return BatchCall("read", id_property, inputs, orjson.dumps(body), archived)
+
+
+def archive(found: Sequence[tuple[str, str]], id_property: str) -> BatchCall:
+    """`batch/archive` of (key, record id) pairs: the endpoint takes record ids only and answers 204."""
+    inputs = tuple(Input(record_id, key, "", {}) for key, record_id in found)
+    body = {"inputs": [{"id": record_id} for _, record_id in found]}
+    return BatchCall("archive", id_property, inputs, orjson.dumps(body))

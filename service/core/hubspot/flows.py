@@ -1,0 +1,160 @@
+"""The calls that one batch takes, as a generator: it yields calls, is sent answers, returns verdicts.
+
+Upsert and update take one. Archiving by a key of ours takes two: batch/archive knows record ids only, so
+batch/read finds them first, and an order that is not there is archived already.
+
+What came out of the dead letters (`checked`) reads first what HubSpot holds, and writes what of it is
+not older than that (core.staleness): two calls, three where an order is not there.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+
+from service.core.events.order_event import RECORD_ID, Operation
+from service.core.hubspot import calls, replies, staleness
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.staleness import Holding
+from service.core.hubspot.verdicts import Applied, Stale, Verdict
+from service.core.waiting.backlog import Batch
+from service.core.waiting.slots import Slot
+
+Flow = Generator[BatchCall, BatchReply | NoReply, tuple[Verdict, ...]]
+_Known = Holding | Missing | Verdict
+
+
+def flow_for(
+    batch: Batch, name: str, configured: str, overtaken: Mapping[int, Stale] | None = None
+) -> Flow:
+    """The flow of one attempt; `name` is unique to it, `configured` the set-up's identifying property.
+
+    `overtaken`: places of slots whose fate is known without a call (core.sequences).
+    Returns one verdict for every slot, in the batch's order.
+    """
+    if overtaken:
+        return (yield from _without_overtaken(batch, name, configured, overtaken))
+    if batch.slots[0].checked:
+        return (yield from _checked(batch, name, configured))
+    if batch.operation is not Operation.ARCHIVE:
+        call = calls.write(batch, name)
+        return replies.read(call, (yield call), configured)
+    keys = [slot.order.key for slot in batch.slots]
+    if batch.id_property == RECORD_ID:
+        call = calls.archive([(key, key) for key in keys], batch.id_property)
+        return replies.read(call, (yield call), configured)
+    return (yield from _archive_by_key(batch, keys, configured))
+
+
+def _without_overtaken(
+    batch: Batch, name: str, configured: str, overtaken: Mapping[int, Stale]
+) -> Flow:
+    left = [slot for at, slot in enumerate(batch.slots) if at not in overtaken]
+    verdicts: tuple[Verdict, ...] = ()
+    if left:
+        verdicts = yield from flow_for(replace(batch, slots=tuple(left)), name, configured)
+    rest = iter(verdicts)
+    return tuple(overtaken.get(at) or next(rest) for at in range(len(batch.slots)))
+
+
+def _archive_by_key(batch: Batch, keys: list[str], configured: str) -> Flow:
+    search = calls.find(keys, batch.id_property)
+    known = replies.read_keys(search, (yield search), configured)
+    found = [(key, k.record_id) for key, k in zip(keys, known, strict=True) if isinstance(k, Found)]
+    archived: dict[str, Verdict] = {}
+    if found:
+        call = calls.archive(found, batch.id_property)
+        verdicts = replies.read(call, (yield call), configured)
+        archived = {sent.key: verdict for sent, verdict in zip(call.inputs, verdicts, strict=True)}
+    return tuple(_archived(key, k, archived) for key, k in zip(keys, known, strict=True))
+
+
+def _archived(key: str, known: Found | Missing | Verdict, archived: dict[str, Verdict]) -> Verdict:
+    match known:
+        case Found():
+            return archived[key]
+        case Missing():
+            return Applied(None, None)
+        case verdict:
+            return verdict
+
+
+# --- out of the dead letters ------------------------------------------------------------------------------
+
+
+def _checked(batch: Batch, name: str, configured: str) -> Flow:
+    """Read first, then write what is left; the verdicts of what is not written are made here."""
+    known = yield from _look(batch, configured)
+    judged = [_judge(slot, k) for slot, k in zip(batch.slots, known, strict=True)]
+    writes = [at for at, judgement in enumerate(judged) if isinstance(judgement, _Write)]
+    if not writes:
+        return tuple(j for j in judged if not isinstance(j, _Write))
+    chosen = [j for j in judged if isinstance(j, _Write)]
+    written = yield from _write(batch, chosen, name, configured)
+    fates = dict(zip(writes, map(_told, chosen, written), strict=True))
+    return tuple(fates[at] if isinstance(j, _Write) else j for at, j in enumerate(judged))
+
+
+class _Write:
+    """What a slot still writes, under which record id, and what it leaves out."""
+
+    __slots__ = ("left_out", "record_id", "slot")
+
+    def __init__(self, slot: Slot, record_id: str, left_out: tuple[str, ...]) -> None:
+        self.slot, self.record_id, self.left_out = slot, record_id, left_out
+
+
+def _look(
+    batch: Batch, configured: str
+) -> Generator[BatchCall, BatchReply | NoReply, list[_Known]]:
+    """What HubSpot holds for every order; of those that are not there, whether they are archived."""
+    keys = [slot.order.key for slot in batch.slots]
+    names = sorted({name for slot in batch.slots for name in slot.contributions[0].values})
+    search = calls.find(keys, batch.id_property, histories=names)
+    known: list[_Known] = list(staleness.holdings(search, (yield search), configured))
+    missing = [at for at, k in enumerate(known) if isinstance(k, Missing)]
+    if missing and batch.operation is not Operation.ARCHIVE:
+        bin_ = calls.find([keys[at] for at in missing], batch.id_property, archived=True)
+        gone = staleness.holdings(bin_, (yield bin_), configured)
+        known = [dict(zip(missing, gone, strict=True)).get(at, k) for at, k in enumerate(known)]
+    return known
+
+
+def _judge(slot: Slot, known: _Known) -> Verdict | _Write:
+    """What is left of one slot's event, given what HubSpot holds."""
+    event, archive = slot.contributions[0], slot.operation is Operation.ARCHIVE
+    match known:
+        case Missing():
+            return Applied(None, None) if archive else _Write(slot, "", ())
+        case Holding(record_id=record_id, archived=archived) if archive or archived is not None:
+            if staleness.written_since(event, known):
+                return Stale(record_id, tuple(event.values))
+            return _Write(slot, record_id, ())
+        case Holding(record_id=record_id):
+            older = staleness.left_out(event, known)
+            if older and len(older) == len(event.values):
+                return Stale(record_id, older)
+            return _Write(_without(slot, older), record_id, older)
+        case verdict:
+            return verdict
+
+
+def _without(slot: Slot, names: tuple[str, ...]) -> Slot:
+    event = slot.contributions[0]
+    left = {name: value for name, value in event.values.items() if name not in names}
+    return replace(slot, contributions=(replace(event, values=left),)) if names else slot
+
+
+def _write(batch: Batch, chosen: Sequence[_Write], name: str, configured: str) -> Flow:
+    if batch.operation is Operation.ARCHIVE:
+        call = calls.archive([(w.slot.order.key, w.record_id) for w in chosen], batch.id_property)
+    else:
+        call = calls.write(replace(batch, slots=tuple(w.slot for w in chosen)), name)
+    return replies.read(call, (yield call), configured)
+
+
+def _told(write: _Write, verdict: Verdict) -> Verdict:
+    """A success says what it left out."""
+    if isinstance(verdict, Applied) and write.left_out:
+        return replace(verdict, left_out=write.left_out)
+    return verdict

@@ -1,0 +1,273 @@
+"""BatchCall + (BatchReply | NoReply) -> one Verdict for every input, in the call's own order.
+
+Evidence in this order: the trace id, then `context.ids`, then `context.id`; results are matched by trace
+id where it is echoed, then by the key's value, then by record id. Never by position: HubSpot's order of
+results is its own. What an answer does not mention is unresolved, whatever its status.
+
+A refusal of a whole call says that something in it is bad. Who, is for the answer's own words to prove
+(service/core/hubspot/blame.py) or for solitude.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.core.hubspot import blame
+from service.core.hubspot.answers import (
+    BatchReply,
+    NoReply,
+    Problem,
+    correlation_id,
+    document,
+    objects,
+    problem,
+)
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.index import Index
+from service.core.hubspot.verdicts import (
+    Applied,
+    Cause,
+    Halted,
+    Refused,
+    Rejected,
+    Retryable,
+    Verdict,
+)
+from service.core.reasons import Code, Reason
+
+MIGRATION_PAUSE = 60.0  # seconds; 477 carries Retry-After, this is for one that does not
+LOCK_PAUSE = 2.0  # seconds; HubSpot: "locks last 2 s, leave at least 2 s between calls"
+LONG = 60.0  # seconds; who asks for more gets a pause, not messages held unacked
+_DIGITS = 9  # of a number of seconds that is worth reading
+_BODY_SHOWN = 200  # characters of an answer that nobody can read
+_WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})  # say it by status
+_OURS: Final = ("Invalid input JSON", "Invalid JSON input")
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})  # about the records, if not the set-up
+
+_UNRESOLVED: Final = Retryable(
+    Reason(Code.UNCONFIRMED, "HubSpot answered without a word about this record"),
+    Cause.SILENCE,
+    ambiguous=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """batch/read knows the key."""
+
+    record_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """batch/read says that there is no such record."""
+
+
+def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple[Verdict, ...]:
+    """A verdict for every input of a write. `configured` is the set-up's identifying property."""
+    match reply:
+        case NoReply():
+            return (_no_reply(reply),) * len(call.inputs)
+        case BatchReply(status=status) if 200 <= status < 300:
+            return _accepted(call, reply, configured)
+        case BatchReply():  # pragma: no branch  (the union is closed)
+            return _refused(call, reply, configured)
+
+
+def read_keys(
+    call: BatchCall, reply: BatchReply | NoReply, configured: str
+) -> tuple[Found | Missing | Verdict, ...]:
+    """What batch/read says of every key. A key it does not mention is unresolved, not missing."""
+    if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
+        return tuple(_unambiguous(verdict) for verdict in read(call, reply, configured))
+    body = document(reply)
+    if body is None:
+        return (_unambiguous(_unreadable(reply)),) * len(call.inputs)
+    found: list[Found | Missing | Verdict] = [_unambiguous(_UNRESOLVED)] * len(call.inputs)
+    index = Index(call)
+    for entry in objects(body, "errors"):
+        said = problem(entry, correlation_id(reply))
+        missing = said.category == "OBJECT_NOT_FOUND"  # another error is no word on what exists
+        for at in index.named(said):
+            found[at] = Missing() if missing else _named(said, call, reply, configured)
+    for result in objects(body, "results"):
+        at_result = index.result(result)
+        if at_result is not None:
+            found[at_result] = Found(str(result["id"]))
+    return tuple(found)
+
+
+def _unambiguous(verdict: Verdict) -> Verdict:
+    """A read writes nothing: its failure leaves no doubt about the record."""
+    match verdict:
+        case Retryable(reason, cause, after):
+            return Retryable(reason, cause, after)
+        case _:
+            return verdict
+
+
+def _no_reply(reply: NoReply) -> Retryable:
+    return Retryable(
+        Reason(Code.NO_REPLY, f"HubSpot did not answer: {reply.message}"),
+        Cause.SERVER,
+        ambiguous=reply.sent,
+    )
+
+
+def _unreadable(reply: BatchReply) -> Retryable:
+    start = reply.body[:_BODY_SHOWN].decode("utf-8", "replace")
+    message = f"HubSpot answered {reply.status} with a body that is not its JSON: {start!r}"
+    reason = Reason(Code.UNRECOGNISED, message, reply.status, None, correlation_id(reply))
+    return Retryable(reason, Cause.SERVER, ambiguous=True)
+
+
+# --- 2xx: record by record ------------------------------------------------------------------------------
+
+
+def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
+    if call.endpoint == "archive" and not reply.body.strip():
+        return tuple(Applied(i.id, None) for i in call.inputs)  # 204 is all that archive ever says
+    body = document(reply)
+    if body is None:
+        return (_unreadable(reply),) * len(call.inputs)
+    index = Index(call)
+    verdicts: list[Verdict | None] = [None] * len(call.inputs)
+    for result in objects(body, "results"):
+        if (at := index.result(result)) is not None:
+            verdicts[at] = Applied(str(result["id"]), _created(call, result))
+    unattributed: list[Verdict] = []
+    for entry in objects(body, "errors"):
+        said = problem(entry, correlation_id(reply))
+        verdict = _named(said, call, reply, configured)
+        named = index.named(said)
+        if not named:
+            unattributed.append(verdict)
+        for at in named:
+            verdicts[at] = _also(verdicts[at], verdict)
+    if call.endpoint == "archive" and not unattributed and body.get("status") == "COMPLETE":
+        return tuple(v or Applied(i.id, None) for v, i in zip(verdicts, call.inputs, strict=True))
+    return _resolve(verdicts, unattributed)
+
+
+def _also(known: Verdict | None, verdict: Verdict) -> Verdict:
+    """In both lists: never seen, and no evidence of either. Asked again."""
+    return _UNRESOLVED if isinstance(known, Applied) or known is _UNRESOLVED else verdict
+
+
+def _created(call: BatchCall, result: Mapping[str, Any]) -> bool | None:
+    if call.endpoint == "update":
+        return False
+    created = result.get("new")
+    return created if isinstance(created, bool) else None
+
+
+def _resolve(
+    verdicts: Sequence[Verdict | None], unattributed: Sequence[Verdict]
+) -> tuple[Verdict, ...]:
+    """The records in neither list: unresolved, and suspects where an error names nobody."""
+    silent: Verdict = _UNRESOLVED
+    if unattributed and (missing := sum(verdict is None for verdict in verdicts)):
+        silent = unattributed[0]
+        if isinstance(silent, Rejected) and len(verdicts) > 1:
+            named = missing == len(unattributed)
+            silent = Refused(silent.reason, named=named, ambiguous=True)
+    return tuple(verdict or silent for verdict in verdicts)
+
+
+# --- everything else: the call as a whole -----------------------------------------------------------------
+
+
+def _refused(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
+    body = document(reply)
+    said = problem(body or {}, correlation_id(reply))
+    if body is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
+        shared: Verdict | None = _unreadable(reply)  # a firewall's page: not HubSpot's verdict
+    else:
+        shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
+    if shared is not None:
+        return (_paused_if_long(shared),) * len(call.inputs)
+    return blame.whole_call(call, said, reply.status)
+
+
+def _named(said: Problem, call: BatchCall, reply: BatchReply, configured: str) -> Verdict:
+    """What an error entry of a 2xx says of the records that it names."""
+    return _set_up(said, 0, call, configured) or blame.verdict_of(said, reply.status)
+
+
+def _set_up(said: Problem, status: int, call: BatchCall, configured: str) -> Verdict | None:
+    halted = blame.set_up_fault(said, status, call.id_property)
+    if (
+        halted is not None
+        and halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE
+        and call.id_property != configured
+    ):
+        return Rejected(halted.reason)  # the event itself asked for that property
+    return halted
+
+
+def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911  (a table of statuses)
+    """The verdict that every record shares; None where the records themselves were refused."""
+    after = retry_after(reply)
+    match reply.status:
+        case 429:
+            return _limited(said, after)
+        case 423:  # names nobody: whose lock it is shows when the call is halved
+            message = f"HubSpot has the record locked: {said.message}"
+            locked = Reason(Code.LOCKED, message, 423, said.category, said.correlation_id)
+            return Retryable(locked, Cause.SERVER, max(LOCK_PAUSE, after or 0.0))
+        case 477:
+            message = "HubSpot is moving the account to another data centre"
+            migrating = Reason(Code.MIGRATING, message, 477, None, said.correlation_id)
+            return Halted(migrating, MIGRATION_PAUSE if after is None else after)
+        case 400 if said.message.startswith(_OURS):
+            return _unreadable(reply)  # about the call's shape: no record is at fault
+        case status if status in _REFUSALS:
+            return None
+        case status if status >= 500 or status == 408:
+            reason = _server(blame.reason_of(said, status), reply)
+            return Retryable(reason, Cause.SERVER, after, ambiguous=True)
+        case _:
+            return _unreadable(reply)
+
+
+def _paused_if_long(verdict: Verdict) -> Verdict:
+    """Who asks for a long wait gets a pause: held messages would outlast the broker's patience."""
+    match verdict:
+        case Retryable(reason, _, after) if after is not None and after > LONG:
+            return Halted(reason, after)
+        case _:
+            return verdict
+
+
+def _server(reason: Reason, reply: BatchReply) -> Reason:
+    known = document(reply)
+    said = reason.message if known else reply.body[:_BODY_SHOWN].decode("utf-8", "replace")
+    message = (
+        f"HubSpot answered {reply.status}: {said}" if said else f"HubSpot answered {reply.status}"
+    )
+    return Reason(Code.SERVER_ERROR, message, reply.status, reason.category, reason.correlation_id)
+
+
+def is_daily(said: Problem) -> bool:
+    """Whether a 429 is the day's limit: by its policy, else by its words (three shapes are known)."""
+    return said.policy == "DAILY" or (said.policy is None and "daily limit" in said.message.lower())
+
+
+def _limited(said: Problem, after: float | None) -> Verdict:
+    if is_daily(said):
+        message = "HubSpot's daily limit is used up; it is given out again at midnight in the portal's time zone"
+        return Halted(
+            Reason(Code.DAILY_LIMIT, message, 429, said.category, said.correlation_id), after
+        )
+    message = f"HubSpot's limit: {said.message}" if said.message else "HubSpot's limit was reached"
+    return Retryable(
+        Reason(Code.THROTTLED, message, 429, said.category, said.correlation_id),
+        Cause.THROTTLE,
+        after,
+    )
+
+
+def retry_after(reply: BatchReply) -> float | None:
+    """Seconds, where the answer holds them. Documented for 477 only; honoured wherever it stands."""
+    value = reply.headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= _DIGITS else None

@@ -1,0 +1,99 @@
+"""What a replayed event may still write: nothing that is older than what the order holds.
+
+Law: a value goes out only where the property's history has nothing newer than the event's `time`, or where
+the newest entry is that very value (it was written by an earlier try of the same event, or says the same).
+An order that was archived after the event's time is not brought back by it; one that was written after
+an archive's time is not archived by it. Times are compared as they are: the event's is the producer's
+clock, the history's is HubSpot's, so a write that was late counts as newer. That errs towards keeping what
+is there; `--force` is for who knows better.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.core.events.events import Contribution
+from service.core.hubspot import replies
+from service.core.hubspot.answers import BatchReply, NoReply, document, objects
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.index import Index
+from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What HubSpot holds for one key. Times are aware, in UTC."""
+
+    record_id: str
+    updated: datetime | None = None  # the record's last change, None where the answer does not say
+    archived: datetime | None = None
+    newest: Mapping[str, tuple[datetime, str]] | None = None  # property -> since when, and what
+
+
+def holdings(
+    call: BatchCall, reply: BatchReply | NoReply, configured: str
+) -> tuple[Holding | Missing | Verdict, ...]:
+    """What a batch/read says of every key: its record with histories, that there is none, or a failure."""
+    known = replies.read_keys(call, reply, configured)
+    body = document(reply) if isinstance(reply, BatchReply) else None
+    index, records = Index(call), dict[int, Holding]()
+    for result in objects(body or {}, "results"):
+        if (at := index.result(result)) is not None:
+            records[at] = _holding(result)
+    return tuple(records[at] if isinstance(k, Found) else k for at, k in enumerate(known))
+
+
+def left_out(contribution: Contribution, holding: Holding) -> tuple[str, ...]:
+    """The event's properties that HubSpot holds something newer for."""
+    then, newest = moment(contribution.event.time), holding.newest or {}
+    return tuple(
+        name
+        for name, value in contribution.values.items()
+        if name in newest and newest[name][0] > then and newest[name][1] != value
+    )
+
+
+def written_since(contribution: Contribution, holding: Holding) -> bool:
+    """Whether the order was changed, or archived, after the event."""
+    then = moment(contribution.event.time)
+    last = max((at for at in (holding.updated, holding.archived) if at is not None), default=None)
+    return last is not None and last > then
+
+
+def moment(text: str) -> datetime:
+    """An RFC 3339 time, to the microsecond; aware, in its own offset (the year 1 has no UTC of +01:00)."""
+    return datetime.fromisoformat(text.upper())  # which knows no small z
+
+
+def _holding(result: Mapping[str, Any]) -> Holding:
+    return Holding(
+        str(result["id"]),
+        _time(result.get("updatedAt")),
+        _time(result.get("archivedAt")),
+        dict(_newest(result.get("propertiesWithHistory"))),
+    )
+
+
+def _newest(histories: Any) -> Iterator[tuple[str, tuple[datetime, str]]]:
+    """The newest entry of each; by its time, not by its place in the list."""
+    for name, entries in histories.items() if isinstance(histories, dict) else ():
+        dated = [
+            (at, str(entry.get("value") or ""))
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict) and (at := _time(entry.get("timestamp"))) is not None
+        ]
+        if dated:
+            yield name, max(dated, key=lambda entry: entry[0])
+
+
+def _time(value: Any) -> datetime | None:
+    """HubSpot writes its times as text; a number would be milliseconds since 1970."""
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):  # no time, or none that a calendar has
+        return None
+    return read if read is None or read.tzinfo else read.replace(tzinfo=UTC)

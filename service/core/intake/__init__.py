@@ -1,0 +1,11 @@
+"""The way in: what came before, what may come again, and what must not be taken in yet.
+
+Its modules:
+
+    repeats    the deliveries of an event that is held or was applied already
+    custody    what we hold, since when, and when it has to go back
+    handover   what a former owner of the queue may still be writing, and who waits for it
+    crashes    which message may be the one that kills its process
+    sequences  which events are older than what was applied
+    memory     what is remembered for a while, the oldest forgotten first
+"""

@@ -1,0 +1,290 @@
+"""What on-call does about each reason: the one text behind `dlq show`, `dlq stats` and docs/runbook.md.
+
+Every code of core.reasons has an entry, and so have the reasons for which the broker itself dead-letters.
+A code without one fails a test; the page is written from here (`make schemas`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from service.core.reasons import Code
+
+BROKER_REASONS: Final = ("delivery_limit", "expired", "rejected", "maxlen")  # of x-death
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reason: what it means, whose fault it is, what mends it, and whether a replay helps."""
+
+    means: str
+    fault: str
+    fix: str
+    replay: str
+    group: str = "dead letter"
+
+    @property
+    def line(self) -> str:
+        """In one line, for a table."""
+        return f"{self.fault}: {self.replay}"
+
+
+_MEND = "Only mended: `--set` or `--unset` the property, or replay the producer's corrected event."
+_BAD = "No: it fails the same way for ever. Have the producer send the event anew; export or park this one."
+_AFTER = "Yes, once that is done: the event itself is fine."
+_PAUSE = (
+    "Nothing to replay: intake pauses, events wait in the queue and go on by themselves: when the cause "
+    "is gone, after half an hour at the latest, or at once after a restart."
+)
+
+
+RUNBOOK: Final[Mapping[str, Entry]] = {
+    Code.NOT_CLOUDEVENT: Entry(
+        "The message is no CloudEvent: neither the structured content type nor `ce-*` headers.",
+        "producer",
+        "Find the publisher by `app_id`, exchange and routing key of the dead letter; it may have the "
+        "wrong exchange, or may set no content type.",
+        _BAD,
+    ),
+    Code.INVALID_JSON: Entry(
+        "The body is not JSON: cut off, another encoding, another format.",
+        "producer",
+        "Look at the body with `dlq show`; the sentence names the place. Usual causes are a client that "
+        "truncates and a double encoding.",
+        _BAD,
+    ),
+    Code.INVALID_EVENT: Entry(
+        "It is a CloudEvent, but not an order event: a field is missing or has the wrong type. The "
+        "sentence has every fault with its path.",
+        "producer",
+        "Have the producer check its events with `ordersync schema validate`. A single event can be "
+        "mended here.",
+        "Only mended: `--set` the faulty field (`--set time=2026-11-22T10:00:00Z`).",
+    ),
+    Code.OVERSIZED: Entry(
+        "The body is larger than 256 KB.",
+        "producer",
+        "An order event carries HubSpot properties, not documents: have the producer leave the rest out.",
+        _BAD,
+    ),
+    Code.PROPERTY_UNKNOWN: Entry(
+        "HubSpot's order object has no property of this name: misspelt, or not created in this account.",
+        "producer or HubSpot's set-up",
+        "Create the property in HubSpot (Settings, Properties, Orders) if it is meant to exist; else have "
+        "the producer correct the name.",
+        "Yes, as it is, once the property exists; otherwise mended (`--unset properties.NAME`).",
+    ),
+    Code.PROPERTY_INVALID: Entry(
+        "HubSpot refused a value: not a number, not a date, not one of the property's options, too long.",
+        "producer",
+        "Compare the value with the property's definition in HubSpot; add a missing option there, or "
+        "have the producer correct the value.",
+        "Yes, as it is, once an option was added or the type changed. " + _MEND,
+    ),
+    Code.PROPERTY_READ_ONLY: Entry(
+        "The property is HubSpot's own: calculated, or set by HubSpot only.",
+        "producer",
+        "The producer must not send it.",
+        "Only mended: `--unset properties.NAME`.",
+    ),
+    Code.VALUE_TAKEN: Entry(
+        "Another order has this value in a unique property.",
+        "data",
+        "Find the other order in HubSpot by the value that the sentence quotes; decide which of the two "
+        "is right, correct or merge the other.",
+        _AFTER,
+    ),
+    Code.ORDER_NOT_FOUND: Entry(
+        "An update for an order that HubSpot does not have, or has archived.",
+        "producer or order of events",
+        "See whether the creating event is a dead letter too (`dlq ls --order KEY`): replay that one "
+        "first. If the order is archived, restore it in HubSpot or leave the update alone.",
+        "Yes, after the order exists.",
+    ),
+    Code.CONFLICT: Entry(
+        "HubSpot says that the write conflicts with what it holds, without saying with what.",
+        "data",
+        "Look at the order in HubSpot for duplicates of its key, with the correlation id at hand.",
+        "Try one (`--limit 1`): a conflict with a write at the same moment is over by now.",
+    ),
+    Code.REFUSED: Entry(
+        "HubSpot refused the record in words that ordersync has no code for.",
+        "unknown",
+        "Read the sentence; ask HubSpot's support with the correlation id if it does not help.",
+        "Try one (`--limit 1`) after whatever the sentence asks for.",
+    ),
+    Code.UNCONFIRMED: Entry(
+        "HubSpot answered again and again without a word about this record.",
+        "HubSpot",
+        "See `dlq show`: what HubSpot holds for the order tells whether the write happened.",
+        "Yes: writing the same values again does no harm.",
+    ),
+    Code.SERVER_ERROR: Entry(
+        "Calls with this record in them failed with a 5xx, also alone, while others went through.",
+        "HubSpot",
+        "Look at status.hubspot.com for that time. If it is over, replay; if only this record fails, ask "
+        "support with the correlation id.",
+        "Yes.",
+    ),
+    Code.NO_REPLY: Entry(
+        "HubSpot did not answer in time, for this record again and again.",
+        "HubSpot or network",
+        "Check the way out (proxy, firewall, DNS) and `ORDERSYNC_HUBSPOT__TIMEOUT`.",
+        "Yes: writing the same values again does no harm.",
+    ),
+    Code.LOCKED: Entry(
+        "HubSpot kept the record locked: something else writes it all the time.",
+        "another integration",
+        "Find the workflow or integration that writes this order in HubSpot's property history.",
+        "Yes, after that has calmed down.",
+    ),
+    Code.UNRECOGNISED: Entry(
+        "HubSpot, or something in front of it, answered what nobody understands: HTML, another format, "
+        "an unknown category.",
+        "HubSpot or a proxy",
+        "Read the excerpt in the sentence. A proxy's page means the address or the network; an unknown "
+        "category means that ordersync should learn it: report it with the dead letter.",
+        "Yes, once answers are HubSpot's again.",
+    ),
+    Code.CRASH_SUSPECT: Entry(
+        "The service's process died again and again while it held this message: it had gone back to the queue "
+        "20 times or more, was first in line when the process began anew, and was set aside without another "
+        "try. What stood behind it went back as often, and is not condemned for that.",
+        "ordersync, or the message",
+        "Look at how the service ended at those times (out of memory, a crash in a log): whatever is "
+        "special about this message, its size first, is the way to the cause. Report it with an export.",
+        "One alone (`--limit 1`), with a version that has the cause mended; watch the service.",
+    ),
+    Code.THROTTLED: Entry(
+        "HubSpot's burst limit was hit: more calls than allowed in ten seconds.",
+        "quota",
+        "If it persists another integration uses the same limit, or `ORDERSYNC_HUBSPOT__CALLS` is set "
+        "above what the account has.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.DAILY_LIMIT: Entry(
+        "The account's calls of the day are used up.",
+        "quota",
+        "Wait until midnight of the account's time zone, or buy the API add-on; see what else calls.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.UNAUTHENTICATED: Entry(
+        "HubSpot does not accept the token.",
+        "set-up",
+        "Renew the private app's token and put it where the service reads it; the file is read again.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.SCOPE_MISSING: Entry(
+        "The token may not write orders.",
+        "set-up",
+        "Give the app the scopes crm.objects.orders.read and crm.objects.orders.write.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.ID_PROPERTY_NOT_UNIQUE: Entry(
+        "The identifying property does not exist, or does not hold unique values.",
+        "set-up",
+        "Create it with `hasUniqueValue`, or correct `ORDERSYNC_HUBSPOT__ID_PROPERTY`; uniqueness cannot "
+        "be added to a property that exists.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.ENDPOINT_UNKNOWN: Entry(
+        "The address answers, but not as HubSpot's orders API.",
+        "set-up",
+        "Check `ORDERSYNC_HUBSPOT__BASE_URL` and `…__API_VERSION`.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.MIGRATING: Entry(
+        "HubSpot is moving the account between data centres.",
+        "HubSpot",
+        "Wait: it takes up to a day.",
+        _PAUSE,
+        "pause",
+    ),
+    Code.OUTAGE: Entry(
+        "HubSpot fails every call.",
+        "HubSpot",
+        "Look at status.hubspot.com; there is nothing to do here.",
+        _PAUSE,
+        "pause",
+    ),
+    "delivery_limit": Entry(
+        "The broker gave up: the message was delivered more often than the queue's delivery limit "
+        "allows without being settled. The service crashed or lost its channel with it, again and again.",
+        "ordersync or broker",
+        "Look for restarts of the service at that time (out of memory, crash). Neighbours of a message "
+        "that kills the process end here too.",
+        "Yes: one alone first (`--limit 1`), and watch the service.",
+        "broker",
+    ),
+    "expired": Entry(
+        "The message's time to live ran out in the queue: the producer or a policy set one.",
+        "producer or broker's set-up",
+        "Remove `expiration` from the producer or `message-ttl` from the policy; see whether the service "
+        "stood still.",
+        "Yes: what is newer meanwhile stays.",
+        "broker",
+    ),
+    "rejected": Entry(
+        "A consumer refused the message without requeueing it. ordersync never does: somebody else "
+        "consumes the queue.",
+        "another consumer",
+        "Find the other consumer (`rabbitmqctl list_consumers`).",
+        "Yes, once that consumer is gone.",
+        "broker",
+    ),
+    "maxlen": Entry(
+        "The queue was full and the broker dropped its oldest messages: a policy sets a length and "
+        "`drop-head`.",
+        "broker's set-up",
+        "Remove the policy, or set its overflow to `reject-publish`.",
+        "Yes, once the queue has room.",
+        "broker",
+    ),
+}
+
+UNKNOWN: Final = Entry(
+    "Nothing says why it is here, or a reason that this version does not know: it was put here by hand, "
+    "or by a newer ordersync.",
+    "whoever put it here",
+    "Look at the headers and the body with `dlq show`.",
+    "Try one (`--limit 1`); where nothing says where it came from, with `--to-queue`.",
+)
+
+
+def entry(reason: str) -> Entry:
+    """The entry of a reason; one that says so where there is none."""
+    return RUNBOOK.get(reason, UNKNOWN)
+
+
+def page() -> str:
+    """docs/runbook.md."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "# Runbook: dead letters and pauses\n"
+    yield (
+        "A section for each reason code, as `ordersync dlq show` prints it. Start with "
+        "`ordersync dlq stats`; [dead-letters.md](dead-letters.md) tells how to look, mend and replay.\n"
+        "This page is written from `service/core/letters/runbook.py`.\n"
+    )
+    for group, title in _GROUPS.items():
+        yield f"## {title}\n"
+        for reason, each in RUNBOOK.items():
+            if each.group == group:
+                yield f"### `{reason}`\n"
+                yield f"{each.means}\n\n- **Whose fault**: {each.fault}."
+                yield f"- **Fix**: {each.fix}\n- **Replay**: {each.replay}\n"
+
+
+_GROUPS: Final = {
+    "dead letter": "Why an event is a dead letter",
+    "broker": "What the broker itself dead-letters",
+    "pause": "Why intake pauses (never a dead letter)",
+}

@@ -1,0 +1,142 @@
+"""Which dead letters are meant, and how they fall into groups. Both in bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from service.core.letters.letters import Letter, moment
+
+By = Literal["reason", "order", "source", "hour"]
+GROUPS: Final = 10_000  # kept apart; by order there may be as many as letters
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """All that is given must hold; within one of them any may. Empty = every letter."""
+
+    ids: tuple[str, ...] = ()  # event or message ids
+    reasons: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    since: datetime | None = None  # of the failure; a letter without a time is in no range
+    until: datetime | None = None
+    text: str | None = (
+        None  # in the sentence, the property, the correlation id or the body, case ignored
+    )
+    replays: int | None = None  # exactly so many
+
+    def takes(self, letter: Letter, body: bytes) -> bool:
+        """Whether it is meant."""
+        return (
+            _any(self.ids, letter.event_id, letter.message_id, letter.id)
+            and _any(self.reasons, letter.reason)
+            and _any(self.categories, letter.category)
+            and _any(self.orders, letter.order)
+            and _any(self.sources, letter.source)
+            and _any(self.fingerprints, letter.fingerprint)
+            and (self.replays is None or letter.replays == self.replays)
+            and self._in_range(letter)
+            and (self.text is None or _holds(letter, body, self.text))
+        )
+
+    def _in_range(self, letter: Letter) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        at = moment(letter.failed_at)
+        if at is None:
+            return False
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+def _any(wanted: tuple[str, ...], *values: str | None) -> bool:
+    return not wanted or any(value in wanted for value in values)
+
+
+def _holds(letter: Letter, body: bytes, text: str) -> bool:
+    said = f"{letter.message}\n{letter.property}\n{letter.correlation_id}".casefold()
+    return text.casefold() in said or text.casefold() in body.decode(errors="replace").casefold()
+
+
+@dataclass(slots=True)
+class Group:
+    """Dead letters of one cause."""
+
+    key: tuple[str, ...]
+    sample: Letter
+    count: int = 0
+    first: str | None = None
+    last: str | None = None
+    replays: int = 0  # the most of any
+    looked_up: int = 0  # in HubSpot, for a plan
+    stale: int = 0  # of those: nothing would be written
+    partly: int = 0  # of those: some values would be left out
+    missing: int = 0  # of those: updates of orders that are not there
+
+    def add(self, letter: Letter) -> None:
+        """One more."""
+        self.count += 1
+        self.replays = max(self.replays, letter.replays)
+        if letter.failed_at is not None:
+            self.first = min(self.first or letter.failed_at, letter.failed_at)
+            self.last = max(self.last or letter.failed_at, letter.failed_at)
+
+
+@dataclass(slots=True)
+class Groups:
+    """Letters counted by what they have in common."""
+
+    by: By = "reason"
+    total: int = 0
+    overflown: int = 0  # letters beyond the groups that are kept apart
+    _groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
+
+    def add(self, letter: Letter) -> Group | None:
+        """Count one; its group, None = beyond those that are kept apart."""
+        self.total += 1
+        key = _key(letter, self.by)
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= GROUPS:
+                self.overflown += 1
+                return None
+            group = self._groups[key] = Group(key, letter)
+        group.add(letter)
+        return group
+
+    def __iter__(self) -> Iterator[Group]:
+        """The largest first."""
+        return iter(sorted(self._groups.values(), key=lambda group: (-group.count, group.key)))
+
+
+def _key(letter: Letter, by: By) -> tuple[str, ...]:
+    match by:
+        case "reason":
+            return letter.reason, letter.fingerprint
+        case "order":
+            return (letter.order or "",)
+        case "source":
+            return (letter.source or "",)
+        case _:  # "hour"
+            return ((letter.failed_at or "")[:13],)
+
+
+def rows(groups: Groups, line: Any) -> Iterator[dict[str, Any]]:
+    """A row a group, as it is printed; `line` gives the runbook's line of a reason."""
+    for group in groups:
+        sample = group.sample
+        head = (
+            {"reason": sample.reason, "fingerprint": sample.fingerprint}
+            if groups.by == "reason"
+            else {groups.by: group.key[0]}
+        )
+        yield head | {
+            "count": group.count,
+            "first": group.first,
+            "last": group.last,
+            "sample": sample.id,
+            "message": sample.message,
+            "runbook": line(sample.reason),
+        }

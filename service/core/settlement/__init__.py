@@ -1,0 +1,7 @@
+"""The end of an event: Verdict -> Finish | PutBack -> Settlement.
+
+Its modules:
+
+    retries   Slot + Verdict -> Finish | PutBack; the one place that decides on retries
+    outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
+"""

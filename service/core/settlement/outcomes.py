@@ -1,0 +1,277 @@
+"""Finish -> Settlement: one outcome for every event, a dead letter for every failure, the deliveries to ack.
+
+The outcome's id is made of the event's identity and its count of replays: the same event settled twice
+after a crash gives the same id, so that a reader can drop the repeat; a replay gives a new one, so that
+its success is not dropped for the failure before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution
+from service.core.events.malformed import Malformed
+from service.core.events.order_event import STRUCTURED, Operation
+from service.core.hubspot.verdicts import Applied, Rejected, Stale
+from service.core.letters.dead_letters import dead_letter
+from service.core.outgoing import Outgoing, iso
+from service.core.reasons import Reason
+from service.core.settlement.retries import Exhausted, Finish
+from service.core.waiting.slots import Slot, overwriter
+
+TYPE: Final = "ordersync.order.outcome.v1"
+SOURCE: Final = "/ordersync"
+_CORRELATION_MAX: Final = 255  # bytes: an AMQP short string
+
+
+class Status(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settlement:
+    """One event's end: publish `messages`, and when all are confirmed ack `delivery`."""
+
+    delivery: Delivery
+    status: Status
+    reason: Reason | None
+    outcome: Outgoing
+    dead_letter: Outgoing | None
+    contribution: Contribution | None  # None: the delivery was malformed
+
+
+def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settlement, ...]:
+    """The settlements of a finished slot's events, in their order."""
+    slot = finish.slot
+    write = _Write(slot, batch_size, iso(stamp), stamp)
+    match finish.verdict:
+        case Applied(record_id, created, left_out):
+            laters = [overwriter(slot, index) for index in range(len(slot.contributions))]
+            first = laters.index(None)  # the last event is overwritten by nobody
+            return tuple(
+                write.done(index, later, first, record_id, created=created, left_out=left_out)
+                for index, later in enumerate(laters)
+            )
+        case Stale(record_id, left_out, by):
+            return tuple(
+                write.stale(contribution, record_id, left_out, by)
+                for contribution in slot.contributions
+            )
+        case Rejected(reason):
+            return tuple(
+                write.failed(contribution, Status.REJECTED, reason)
+                for contribution in slot.contributions
+            )
+        case Exhausted(last):  # pragma: no branch  (the union is closed)
+            return tuple(
+                write.failed(contribution, Status.EXHAUSTED, last.reason)
+                for contribution in slot.contributions
+            )
+
+
+def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
+    """The settlement of a delivery that holds no order event."""
+    known, delivery = malformed.identity, malformed.delivery
+    reason = Reason(malformed.code, malformed.message)
+    settled_at = iso(stamp)
+    data = {
+        "status": Status.MALFORMED,
+        "event": {"id": known.id, "source": known.source, "type": known.type, "time": known.time},
+        "order": {"id_property": None, "key": known.subject, "record_id": None},
+        "operation": None,
+        "created": None,
+        "reason": _reason(reason),
+        "attempts": 0,
+        "batch": None,
+        "superseded_by": None,
+        "replay": _replay(delivery, ()) if delivery.came_back else None,
+        "received_at": iso(delivery.received_at),
+        "settled_at": settled_at,
+    }
+    outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
+    return Settlement(
+        delivery,
+        Status.MALFORMED,
+        reason,
+        outcome,
+        dead_letter(malformed, Status.MALFORMED, reason, 0, stamp),
+        None,
+    )
+
+
+def outcome_id(source: str, event_id: str, replays: int) -> str:
+    """Deterministic: of the event and how often it was replayed."""
+    name = f"{len(source)} {replays} {source}{event_id}"  # no two pairs make one name
+    return blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What all events of one slot share."""
+
+    slot: Slot
+    batch_size: int
+    settled_at: str
+    stamp: datetime
+
+    def done(
+        self,
+        index: int,
+        later: Contribution | None,
+        first: int,
+        record_id: str | None,
+        *,
+        created: bool | None,
+        left_out: tuple[str, ...],
+    ) -> Settlement:
+        """`later` overwrote it; `first` is the first event that nobody overwrote."""
+        contribution = self.slot.contributions[index]
+        if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
+            created = None
+        if created and index > first:
+            created = False  # an event before it did, as one by one: one write creates once
+        if later is None:
+            return self._settlement(
+                contribution,
+                Status.APPLIED,
+                record_id=record_id,
+                created=created,
+                left_out=left_out,
+            )
+        return self._settlement(
+            contribution, Status.SUPERSEDED, record_id=record_id, superseded_by=later.event.id
+        )
+
+    def stale(
+        self,
+        contribution: Contribution,
+        record_id: str | None,
+        left_out: tuple[str, ...],
+        by: str | None,
+    ) -> Settlement:
+        return self._settlement(
+            contribution,
+            Status.SUPERSEDED,
+            record_id=record_id,
+            superseded_by=by,
+            left_out=left_out,
+        )
+
+    def _doubtful(self) -> bool:
+        """Whether an earlier try, this process's or one before it, may have created the order."""
+        if self.slot.operation is not Operation.UPSERT:
+            return False
+        return self.slot.ambiguous or any(c.delivery.redelivered for c in self.slot.contributions)
+
+    def failed(self, contribution: Contribution, status: Status, reason: Reason) -> Settlement:
+        return self._settlement(contribution, status, reason=reason)
+
+    def _settlement(
+        self,
+        contribution: Contribution,
+        status: Status,
+        *,
+        reason: Reason | None = None,
+        record_id: str | None = None,
+        created: bool | None = None,
+        superseded_by: str | None = None,
+        left_out: tuple[str, ...] = (),
+    ) -> Settlement:
+        event, delivery, slot = contribution.event, contribution.delivery, self.slot
+        data = {
+            "status": status,
+            "event": {
+                "id": event.id,
+                "source": event.source,
+                "type": event.type,
+                "time": event.time,
+            },
+            "order": {
+                "id_property": slot.order.id_property,
+                "key": slot.order.key,
+                "record_id": record_id,
+            },
+            "operation": contribution.operation,
+            "created": created,
+            "reason": _reason(reason) if reason else None,
+            "attempts": slot.attempts,
+            "batch": {"size": self.batch_size, "merged": len(slot.contributions)},
+            "superseded_by": superseded_by,
+            "replay": _replay(delivery, left_out) if contribution.came_back else None,
+            "received_at": iso(delivery.received_at),
+            "settled_at": self.settled_at,
+        }
+        identity = outcome_id(event.source, event.id, delivery.replays)
+        outcome = _outcome(identity, event.id, event.subject, data, event.traceparent)
+        letter = (
+            dead_letter(contribution, status, reason, slot.attempts, self.stamp) if reason else None
+        )
+        return Settlement(delivery, status, reason, outcome, letter, contribution)
+
+
+def _outcome(
+    identity: str,
+    event_id: str | None,
+    subject: str | None,
+    data: Mapping[str, Any],
+    traceparent: str | None,
+) -> Outgoing:
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": SOURCE,
+        "type": TYPE,
+        "time": data["settled_at"],
+        "datacontenttype": "application/json",
+    }
+    known = {"subject": subject, "correlationid": event_id, "traceparent": traceparent}
+    event |= {name: value for name, value in known.items() if value is not None}
+    event["data"] = data
+    short = event_id is not None and len(event_id.encode()) <= _CORRELATION_MAX
+    return Outgoing(
+        exchange="outcomes",
+        routing_key=f"outcome.{data['status']}",
+        body=orjson.dumps(event),
+        content_type=STRUCTURED,
+        correlation_id=event_id if short else None,
+    )
+
+
+def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> dict[str, Any]:
+    name = delivery.headers.get("ordersync-replay")
+    return {
+        "number": delivery.replays,
+        "id": name if isinstance(name, str) else None,
+        "forced": delivery.forced,
+        "left_out": left_out,
+    }
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "message": reason.message,
+        "http_status": reason.http_status,
+        "category": reason.category,
+        "correlation_id": reason.correlation_id,
+        "property": reason.property,
+    }
+
+
+def _malformed_id(malformed: Malformed) -> str:
+    """Of all that tells one unreadable message from another: a redelivery gives the same id."""
+    delivery = malformed.delivery
+    seen = f"{delivery.properties.message_id}\0{malformed.identity}\0{delivery.replays}\0".encode()
+    return blake2b(seen + delivery.body, digest_size=16).hexdigest()

@@ -1,0 +1,270 @@
+"""Slots over time -> Batch. Everything that decides when and with whom a slot travels lives here.
+
+Laws, each a property test: no batch exceeds its size, mixes operations or names an order twice; of an
+order at most one slot is in flight, and its events leave in arrival order; a slot leaves within `linger`
+when somebody takes, within PATIENCE lingers while company is coming; slots under suspicion (`company`)
+travel together and with nobody else; so does what came out of the dead letters (`checked`), paced so
+that live events keep their share of the calls.
+
+A lane is one order's queue of slots; only its head may travel. A lane whose head may travel stands in
+exactly one berth: the heads that could share a call.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final, Literal, NamedTuple
+
+from service.core.events.events import Contribution
+from service.core.events.order_event import Operation, Order
+from service.core.waiting.slots import Slot, coalesce, slot_of, without_epochs
+
+Trigger = Literal["size", "linger", "drain", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """When a batch leaves."""
+
+    size: int = 100  # records; HubSpot takes no more than 100 a call
+    linger: float = 0.25  # seconds that a slot may wait for company
+    replay_pace: float = 1.5  # seconds between two batches of what came out of the dead letters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """1 to `size` slots of distinct orders, one operation, one identifying property."""
+
+    operation: Operation
+    id_property: str
+    company: int
+    slots: tuple[Slot, ...]
+    trigger: Trigger
+
+
+class _Berth(NamedTuple):
+    operation: Operation
+    id_property: str
+    company: int
+    checked: bool
+
+
+class _Waiting(NamedTuple):
+    due: float
+    arrival: int  # ties break in the order of arrival
+    order: Order
+
+
+@dataclass(slots=True)
+class _Lane:
+    slots: deque[Slot] = field(default_factory=deque)
+    travelling: bool = False
+
+
+PATIENCE: Final = 8  # lingers that a partial batch may wait while company is coming
+BUSY: Final = 2  # lingers after a full batch during which the traffic counts as busy
+HISTORIES: Final = 50  # records whose property history one batch/read takes (100 without history)
+
+
+class Backlog:
+    """All that is held: waiting in lanes, or in flight."""
+
+    def __init__(self, policy: BatchPolicy) -> None:
+        self._policy = policy
+        self._lanes: dict[Order, _Lane] = {}
+        self._berths: dict[_Berth, list[_Waiting]] = {}
+        self._delayed: list[_Waiting] = []  # heads that are not to be tried before a time
+        self._coming: Counter[_Berth] = Counter()  # slots that come up when what is in flight lands
+        self._arrivals = 0
+        self._draining = False
+        self._busy_until = 0.0
+        self._replays_from = 0.0  # the moment from which checked slots may travel again
+        self.held = 0  # contributions
+        self.in_flight = 0  # slots
+
+    def add(self, contribution: Contribution, now: float, not_before: float = 0.0) -> None:
+        """Take one event in: merged into its order's last waiting slot, or behind it.
+
+        What has to wait (`not_before`) merges only with what waits as long.
+        """
+        self.held += 1
+        lane = self._lanes.get(contribution.order)
+        if lane is None:
+            lane = self._lanes[contribution.order] = _Lane()
+        alike = bool(lane.slots) and lane.slots[-1].not_before == not_before
+        if alike and (merged := coalesce(lane.slots[-1], contribution)) is not None:
+            lane.slots[-1] = merged
+            return
+        slot = slot_of(contribution, now, not_before)
+        lane.slots.append(slot)
+        if len(lane.slots) == 1 and not lane.travelling:
+            self._moor(slot)
+        elif len(lane.slots) == 1:
+            self._coming[_berth_of(slot)] += 1
+
+    def take(self, now: float) -> Batch | None:
+        """The batch that is to leave now, its slots in flight from here on; None when none is due."""
+        self._wake(now)
+        due = [
+            (heads[0], berth)
+            for berth, heads in self._berths.items()
+            if self._draining or self._full(berth, heads) or self._due(berth, heads) <= now
+        ]
+        if not due:
+            return None
+        _, berth = min(due)
+        return self._board(berth, now)
+
+    def next_due(self) -> float | None:
+        """The moment from which `take` may have something; None when nothing waits."""
+        if self._draining and self._berths:
+            return 0.0
+        moments = [
+            self._due(berth, heads)
+            for berth, heads in self._berths.items()
+            if not self._full(berth, heads)
+        ]
+        if len(moments) < len(self._berths):
+            return 0.0
+        if self._delayed:
+            moments.append(self._delayed[0].due)
+        return min(moments, default=None)
+
+    def finish(self, slot: Slot) -> None:
+        """The slot is settled: its lane's next head may travel."""
+        self.held -= len(slot.contributions)
+        self._comes_no_more(self._lanes[slot.order])
+        self._land(slot.order)
+
+    def put_back(self, slot: Slot, *slots: Slot) -> None:
+        """The slot was not applied: `slots` (itself, or its parts) wait again at the lane's head."""
+        lane = self._lanes[slot.order]
+        self._comes_no_more(lane)
+        lane.slots.extendleft(reversed(slots))
+        self.held += sum(len(s.contributions) for s in slots) - len(slot.contributions)
+        self._land(slot.order)
+
+    def drain(self) -> None:
+        """Stop lingering: whatever is held leaves as soon as it may."""
+        self._draining = True
+
+    def forget(self, dead: frozenset[int]) -> tuple[Contribution, ...]:
+        """Drop what waits from channels that died: the broker has it again. In flight stays.
+
+        Returns what was dropped.
+        """
+        dropped: list[Contribution] = []
+        for lane in self._lanes.values():
+            kept: deque[Slot] = deque()
+            for slot in lane.slots:
+                dropped += (c for c in slot.contributions if c.delivery.epoch in dead)
+                if (left := without_epochs(slot, dead)) is not None:
+                    kept.append(left)
+            lane.slots = kept
+        self.held -= len(dropped)
+        self._moor_again()
+        return tuple(dropped)
+
+    def waiting(self) -> Iterator[Slot]:
+        """Every slot that is not in flight."""
+        for lane in self._lanes.values():
+            yield from lane.slots
+
+    def _land(self, order: Order) -> None:
+        lane = self._lanes[order]
+        lane.travelling = False
+        self.in_flight -= 1
+        if lane.slots:
+            self._moor(lane.slots[0])
+        else:
+            del self._lanes[order]
+
+    def _comes_no_more(self, lane: _Lane) -> None:
+        if lane.slots:
+            berth = _berth_of(lane.slots[0])
+            self._coming[berth] -= 1
+            if not self._coming[berth]:
+                del self._coming[berth]
+
+    def _due(self, berth: _Berth, heads: list[_Waiting]) -> float:
+        """When a partial batch leaves: after the linger, later while company is coming.
+
+        It comes from behind what is in flight, and from the queue as long as full batches leave.
+        A few archives a second, sent every linger, would take four calls of a second's ten.
+        """
+        if berth.checked:
+            return max(heads[0].due, self._replays_from)
+        head = self._lanes[heads[0].order].slots[0]
+        due = heads[0].due
+        if berth.company or head.sealed or head.attempts:
+            return due
+        latest = due + (PATIENCE - 1) * self._policy.linger
+        return latest if berth in self._coming else min(latest, max(due, self._busy_until))
+
+    def _full(self, berth: _Berth, heads: list[_Waiting]) -> bool:
+        """Whether it leaves by size; what came out of the dead letters never does: it is paced."""
+        return len(heads) >= self._policy.size and not berth.checked
+
+    def _moor(self, slot: Slot) -> None:
+        self._arrivals += 1
+        if slot.not_before > 0.0:
+            heappush(self._delayed, _Waiting(slot.not_before, self._arrivals, slot.order))
+            return
+        due = slot.born if slot.sealed or slot.attempts else slot.born + self._policy.linger
+        self._berth(slot, _Waiting(due, self._arrivals, slot.order))
+
+    def _berth(self, slot: Slot, waiting: _Waiting) -> None:
+        berth = _berth_of(slot)
+        heads = self._berths.get(berth)
+        if heads is None:
+            self._berths[berth] = [waiting]
+        else:
+            heappush(heads, waiting)
+
+    def _wake(self, now: float) -> None:
+        while self._delayed and self._delayed[0].due <= now:
+            waiting = heappop(self._delayed)
+            self._berth(self._lanes[waiting.order].slots[0], waiting)
+
+    def _board(self, berth: _Berth, now: float) -> Batch:
+        heads = self._berths[berth]
+        trigger = self._trigger(berth, heads, now)
+        if trigger == "size":
+            self._busy_until = now + BUSY * self._policy.linger
+        slots: list[Slot] = []
+        size = self._policy.size
+        if berth.checked:
+            size, self._replays_from = min(size, HISTORIES), now + self._policy.replay_pace
+        while heads and len(slots) < size:
+            lane = self._lanes[heappop(heads).order]
+            lane.travelling = True
+            slots.append(lane.slots.popleft())
+            if lane.slots:
+                self._coming[_berth_of(lane.slots[0])] += 1
+        if not heads:
+            del self._berths[berth]
+        self.in_flight += len(slots)
+        return Batch(berth.operation, berth.id_property, berth.company, tuple(slots), trigger)
+
+    def _trigger(self, berth: _Berth, heads: list[_Waiting], now: float) -> Trigger:
+        if self._full(berth, heads):
+            return "size"
+        if self._draining and heads[0].due > now:
+            return "drain"
+        return "retry" if self._lanes[heads[0].order].slots[0].attempts else "linger"
+
+    def _moor_again(self) -> None:
+        self._lanes = {
+            order: lane for order, lane in self._lanes.items() if lane.slots or lane.travelling
+        }
+        self._berths, self._delayed, self._coming = {}, [], Counter()
+        for lane in self._lanes.values():
+            if lane.slots and lane.travelling:
+                self._coming[_berth_of(lane.slots[0])] += 1
+            elif lane.slots:
+                self._moor(lane.slots[0])
+
+
+def _berth_of(slot: Slot) -> _Berth:
+    return _Berth(slot.operation, slot.order.id_property, slot.company, slot.checked)

@@ -1,0 +1,195 @@
+"""Bytes of the consuming connection -> Delivery, a read at a time.
+
+aiormq reads a frame at a time and gives every delivery a task of its own: half of what an event costs on
+its way in. `Inbox` is the transport of a connection. It takes the deliveries out of what arrives and leaves
+everything else for aiormq to read. A channel's content frames never interleave (AMQP 0-9-1, 4.2.6), so
+that one half-read delivery a channel is all that it ever holds.
+
+Properties that cannot be decoded are one message's fault, not the connection's: it is handed over without.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, cast
+
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.exceptions import InvalidFrameError
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+from yarl import URL
+
+from service.clock import stamp
+from service.core.events.deliveries import Delivery
+from service.rabbitmq.frames import BODY, END, HEADER, HEARTBEAT, METHOD, START
+
+READ: Final = 256 * 1024  # bytes at most at a time
+_KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
+_DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
+_TAG: Final = struct.Struct(">QB")  # delivery tag, redelivered
+_SIZE: Final = struct.Struct(">4xQ")  # of the body, behind class and weight
+_STILL_HERE: Final = Heartbeat().marshal()
+# Whatever pamqp meets in a table: text that is not UTF-8, a date outside the calendar, no such type, an
+# early end, tables within tables without end.
+_UNDECODABLE: Final = (
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    OSError,
+    RecursionError,
+    struct.error,
+)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is known of a channel's next delivery."""
+
+    epoch: int
+    queue: str
+    deliver: Callable[[Delivery], None]
+    method: bytes | None = None
+    properties: Basic.Properties | None = None
+    fault: str | None = None
+    missing: int = 0  # bytes of the body
+    body: list[bytes] = field(default_factory=list)
+
+
+class Inbox(TransportFactory):
+    """For one connection: give it to aiormq as the transport's factory, then name the channels to read."""
+
+    def __init__(self) -> None:
+        self._reader: asyncio.StreamReader  # since `create`
+        self._channels: dict[int, _Reading] = {}
+        self._rest = b""  # an unfinished frame
+        self._others = bytearray()  # whole frames for aiormq
+
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect; aiormq reads from us what is not a delivery."""
+        transport = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        self._reader, writer = await transport.create(url, **kwargs)
+        return cast("asyncio.StreamReader", self), writer
+
+    def read(
+        self, channel: int, epoch: int, queue: str, deliver: Callable[[Delivery], None]
+    ) -> None:
+        """From now on the channel's deliveries are `deliver`'s; it must not fail."""
+        self._channels[channel] = _Reading(epoch, queue, deliver)
+
+    def at_eof(self) -> bool:
+        """Nothing is left for aiormq to read, and nothing will come."""
+        return not self._others and self._reader.at_eof()
+
+    async def readexactly(self, size: int) -> bytes:
+        """The next bytes that are aiormq's.
+
+        Raises:
+            IncompleteReadError: the connection has ended.
+            InvalidFrameError: content out of turn; the connection is of no use any more.
+        """
+        while len(self._others) < size:
+            arrived = await self._reader.read(READ)
+            if not arrived:
+                raise asyncio.IncompleteReadError(bytes(self._others), size)
+            self._sort(self._rest + arrived)
+        wanted = bytes(self._others[:size])
+        del self._others[:size]
+        return wanted
+
+    def _sort(self, arrived: bytes) -> None:
+        """Deliveries to their channels, the rest to aiormq, in the order in which they came."""
+        at, now, delivered = 0, stamp(), False
+        while at + START.size <= len(arrived):
+            kind, channel, size = START.unpack_from(arrived, at)
+            if kind not in _KINDS:  # a peer that does not speak AMQP: aiormq knows what to say
+                self._others += arrived[at:]
+                at = len(arrived)
+                break
+            start, end = at + START.size, at + START.size + size
+            if end >= len(arrived):
+                break
+            if arrived[end] != END:
+                raise InvalidFrameError(f"no end after a frame of {size} bytes")
+            reading = self._channels.get(channel)
+            if reading is not None and _take(reading, kind, arrived[start:end], now):
+                delivered = True
+            else:
+                self._others += arrived[at : end + 1]
+            at = end + 1
+        self._rest = arrived[at:]
+        if delivered and not self._others:
+            # aiormq takes a connection for dead on which it reads no frame. One that has deliveries to
+            # send sends no heartbeats.
+            self._others += _STILL_HERE
+
+
+def _take(reading: _Reading, kind: int, payload: bytes, now: datetime) -> bool:
+    """Whether the frame is a part of a delivery; the last one hands it over.
+
+    Raises:
+        InvalidFrameError: not the part that has to come.
+    """
+    if reading.method is None:
+        if kind == METHOD and payload.startswith(_DELIVER):
+            reading.method = payload
+            return True
+        return False
+    if kind == HEADER and reading.properties is None:
+        (reading.missing,) = _SIZE.unpack_from(payload)
+        reading.properties, reading.fault = _properties(payload)
+    elif kind == BODY and reading.properties is not None:
+        reading.body.append(payload)
+        reading.missing -= len(payload)
+    else:
+        raise InvalidFrameError(f"a delivery's content was expected, not a frame of kind {kind}")
+    if reading.missing <= 0:
+        _hand_over(reading, reading.method, reading.properties, now)
+    return True
+
+
+def _hand_over(
+    reading: _Reading, method: bytes, properties: Basic.Properties, now: datetime
+) -> None:
+    after = 5 + method[4]  # the consumer's tag
+    tag, redelivered = _TAG.unpack_from(method, after)
+    exchange, routing_key = _address(method[after + _TAG.size :])
+    body = reading.body[0] if len(reading.body) == 1 else b"".join(reading.body)
+    delivery = Delivery(
+        reading.epoch,
+        tag,
+        reading.queue,
+        exchange,
+        routing_key,
+        bool(redelivered & 1),
+        properties,
+        body,
+        now,
+        reading.fault,
+    )
+    reading.method, reading.properties, reading.body = None, None, []
+    reading.deliver(delivery)
+
+
+@lru_cache(maxsize=1024)
+def _address(encoded: bytes) -> tuple[str, str]:
+    """Exchange and routing key: two short strings, a handful of pairs."""
+    exchange = encoded[1 : 1 + encoded[0]]
+    routing_key = encoded[2 + encoded[0] :]
+    return exchange.decode(errors="replace"), routing_key.decode(errors="replace")
+
+
+def _properties(payload: bytes) -> tuple[Basic.Properties, str | None]:
+    """The properties of a content header, or none and why they cannot be read."""
+    header = ContentHeader()
+    try:
+        header.unmarshal(payload)
+    except _UNDECODABLE as error:
+        return Basic.Properties(), f"{type(error).__name__}: {error}"
+    return header.properties, None

@@ -1,0 +1,284 @@
+"""Exchanges, queues and bindings as data; declare them, or check passively that they are there.
+
+One law: nothing the broker does may lose an event, an outcome or a dead letter. Hence quorum
+queues everywhere, dead-lettering at least once (which needs reject-publish), and a delivery limit
+said aloud
+on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "delete on the first
+requeue" on 3.10. The same arguments are valid on 3.10 ... 4.3.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Self
+
+import aiormq
+from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import (
+    AMQPConnectionError,
+    ChannelAccessRefused,
+    ChannelClosed,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    InvalidFrameError,
+)
+from yarl import URL
+
+from service.settings.sections import Named
+
+# Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
+# what ends a message that kills its process, far above what restarts and pauses of a bad night
+# can cost.
+_INPUT_LIMIT: Final = 50
+# Looking through dead letters returns them too: no number of looks may drop one.
+KEPT_LIMIT: Final = 1_000_000
+_TIMEOUT: Final = 10.0  # seconds, to connect and for each declaration
+_DIFFERENCE: Final = re.compile(
+    r"inequivalent arg '(?P<name>[^']+)' .*received (?:the value )?'?(?P<wanted>[^']+)'?.* "
+    r"but current is (?:the value )?'?(?P<found>[^']+)"
+)
+
+
+class TopologyError(Exception):
+    """The broker does not hold what ordersync needs. The message says what to run or to mend."""
+
+
+class NotPermittedError(TopologyError):
+    """The broker's user may not do it."""
+
+
+Argument = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A durable topic exchange."""
+
+    name: str
+    kind: str = "exchange"
+
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return {"type": "topic"}
+
+    async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
+        """Declare it, or with `passive` only ask for it."""
+        await channel.exchange_declare(
+            self.name, exchange_type="topic", durable=True, passive=passive, timeout=_TIMEOUT
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queue:
+    """A durable queue."""
+
+    name: str
+    arguments: Mapping[str, Argument]
+    kind: str = "queue"
+
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return self.arguments
+
+    async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
+        """Declare it, or with `passive` only ask for it."""
+        await channel.queue_declare(
+            self.name,
+            durable=True,
+            arguments=dict(self.arguments),
+            passive=passive,
+            timeout=_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What of an exchange goes to a queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str
+    kind: str = "binding"
+
+    @property
+    def name(self) -> str:
+        """For people: `exchange -> queue`."""
+        return f"{self.exchange} -> {self.queue}"
+
+    @property
+    def details(self) -> Mapping[str, Argument]:
+        """What else there is to say of it."""
+        return {"routing_key": self.routing_key}
+
+    async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
+        """Bind; AMQP has no passive way to ask."""
+        if not passive:
+            await channel.queue_bind(self.queue, self.exchange, self.routing_key, timeout=_TIMEOUT)
+
+
+Part = Exchange | Queue | Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Everything that must be on the broker, in an order in which it can be declared."""
+
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of it."""
+        return (*self.exchanges, *self.queues, *self.bindings)
+
+    @classmethod
+    def of(cls, names: Named) -> Self:
+        """What the settings call for.
+
+        The first input queue is bound to the input exchange and takes everything. Further ones are
+        declared and left unbound: what they take is for whoever added them to decide.
+        """
+        kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}
+        taken: Mapping[str, Argument] = {
+            "x-queue-type": "quorum",
+            "x-single-active-consumer": True,
+            "x-delivery-limit": _INPUT_LIMIT,
+            "x-dead-letter-exchange": names.dead_letters_exchange,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        return cls(
+            exchanges=(
+                Exchange(names.dead_letters_exchange),
+                Exchange(names.outcomes_exchange),
+                Exchange(names.exchange),
+            ),
+            queues=(
+                Queue(names.dead_letters_queue, kept),
+                Queue(names.results_queue, kept),
+                *(Queue(name, taken) for name in names.queues),
+            ),
+            bindings=(
+                Binding(names.dead_letters_exchange, names.dead_letters_queue, "#"),
+                Binding(names.outcomes_exchange, names.results_queue, "outcome.#"),
+                Binding(names.exchange, names.queues[0], "#"),
+            ),
+        )
+
+
+async def declare(url: str, wanted: Topology) -> None:
+    """Create what is missing; what is there with the same arguments is left as it is.
+
+    Raises:
+        TopologyError: with every difference; what could be declared is declared.
+        AMQPConnectionError: the broker cannot be reached.
+    """
+    faults = [fault for _, fault in await _each(url, wanted, passive=False) if fault is not None]
+    _raise(faults)
+
+
+async def check(url: str, wanted: Topology) -> None:
+    """Ask for every exchange and queue without changing anything; needs no configure permission.
+
+    Raises:
+        TopologyError: with everything that is missing, and what to run.
+        AMQPConnectionError: the broker cannot be reached.
+    """
+    answers = await _each(url, wanted, passive=True)
+    refused = [fault for _, fault in answers if isinstance(fault, NotPermittedError)]
+    _raise(refused)
+    missing = [f"{part.kind} {part.name}" for part, fault in answers if fault is not None]
+    if missing:
+        raise TopologyError(
+            f"missing on the broker: {', '.join(missing)}; run `ordersync topology apply` with a "
+            "user that may configure, or set ORDERSYNC_RABBITMQ__DECLARE=true"
+        )
+
+
+async def survey(url: str, wanted: Topology) -> Mapping[Exchange | Queue, bool]:
+    """Each exchange and queue -> whether one of that name is there. Changes nothing.
+
+    Raises:
+        AMQPConnectionError: the broker cannot be reached.
+    """
+    answers = await _each(url, wanted, passive=True)
+    return {part: fault is None for part, fault in answers if not isinstance(part, Binding)}
+
+
+async def _each(
+    url: str, wanted: Topology, *, passive: bool
+) -> list[tuple[Part, TopologyError | None]]:
+    """Every part with its fault. A refusal closes the channel, so each part has one of its own."""
+    async with _connection(url) as connection:
+        return [(part, await _one(connection, part, passive=passive)) for part in wanted.parts]
+
+
+async def _one(
+    connection: AbstractConnection, part: Part, *, passive: bool
+) -> TopologyError | None:
+    channel = await connection.channel()
+    try:
+        await part.declare(channel, passive=passive)
+    except ChannelClosed as error:
+        return _fault(part, error)
+    await channel.close()
+    return None
+
+
+@asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[AbstractConnection]:
+    address = URL(url).update_query(name="ordersync topology")
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            connection = await aiormq.connect(address)
+    except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
+        raise AMQPConnectionError(
+            f"the broker let the user in, but not to the virtual host {address.path!r}"
+        ) from None
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _fault(part: Part, error: ChannelClosed) -> TopologyError:
+    """The broker's refusal in a sentence with a way out."""
+    said = str(error.args[-1]) if error.args else str(error)
+    match error:
+        case ChannelAccessRefused():
+            return NotPermittedError(
+                f"the broker's user may not declare {part.kind} {part.name} ({said}); give it the "
+                "permission, or let an administrator run `ordersync topology apply` and set "
+                "ORDERSYNC_RABBITMQ__DECLARE=false"
+            )
+        case ChannelNotFoundEntity():
+            return TopologyError(f"{part.kind} {part.name} cannot be made: {said}")
+        case ChannelPreconditionFailed():
+            return TopologyError(_difference(part, said))
+        case _:
+            return TopologyError(f"the broker refused {part.kind} {part.name}: {said}")
+
+
+def _difference(part: Part, said: str) -> str:
+    found = _DIFFERENCE.search(said)
+    what = (
+        f"its {found['name']} is {found['found']}, ordersync needs {found['wanted']}"
+        if found
+        else said
+    )
+    return (
+        f"{part.kind} {part.name} differs: {what}; it cannot be changed in place: empty and delete "
+        "it and run `ordersync topology apply`, or choose another name"
+    )
+
+
+def _raise(faults: Sequence[TopologyError]) -> None:
+    if not faults:
+        return
+    kind = NotPermittedError if isinstance(faults[0], NotPermittedError) else TopologyError
+    raise kind("; ".join(str(fault) for fault in faults))

@@ -1,0 +1,139 @@
+"""The line to HubSpot: one call at a time within the budget, counted and logged. It decides nothing.
+
+A call waits here for the budget; a batch that the pipeline lets out does not, because it is only taken
+when the budget has room. A flow's second call, a renewed token's and a probe's may.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from service.core.hubspot import replies
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.budget import Budget, BudgetPolicy
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.flows import Flow
+from service.core.hubspot.verdicts import Verdict
+from service.shell.wake import Wake
+from service.watch.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+UNAUTHENTICATED: Final = 401
+LIMITED: Final = 429
+
+
+Permit = Callable[
+    [], Awaitable[bool]
+]  # may wait; False = what the call is for is not ours any more
+
+
+async def _always() -> bool:
+    return True
+
+
+class Line:
+    """`send` is one request; `renew` says after a 401 whether there is another token to try."""
+
+    def __init__(
+        self,
+        send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]],
+        renew: Callable[[], Awaitable[bool]],
+        policy: BudgetPolicy,
+        now: Callable[[], float],
+        wake: Wake,
+        metrics: Metrics,
+    ) -> None:
+        self._send, self._renew, self._now, self._wake = send, renew, now, wake
+        self._budget, self._metrics = Budget(policy), metrics
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may leave."""
+        return self._budget.wait(now)
+
+    async def converse(
+        self, flow: Flow, why: str, company: int, permit: Permit
+    ) -> tuple[Verdict, ...] | None:
+        """Carry a flow's calls out, one after the other, to its verdicts; None = not permitted any more."""
+        reply: BatchReply | NoReply | None = None
+        while True:
+            try:
+                call = next(flow) if reply is None else flow.send(reply)
+            except StopIteration as end:
+                verdicts: tuple[Verdict, ...] = end.value
+                return verdicts
+            reply = await self._patiently(call, why, company, permit)
+            if reply is None:
+                flow.close()
+                return None
+
+    async def call(self, call: BatchCall, why: str, company: int = 0) -> BatchReply | NoReply:
+        """One call that writes nothing; after a 401 once more, if there is another token."""
+        reply = await self._patiently(call, why, company, _always)
+        return NoReply("not permitted", sent=False) if reply is None else reply
+
+    async def _patiently(
+        self, call: BatchCall, why: str, company: int, permit: Permit
+    ) -> BatchReply | NoReply | None:
+        reply = await self._within_budget(call, why, company, permit)
+        refused = isinstance(reply, BatchReply) and reply.status == UNAUTHENTICATED
+        if refused and await self._renew():
+            return await self._within_budget(call, why, company, permit)
+        return reply
+
+    async def _within_budget(
+        self, call: BatchCall, why: str, company: int, permit: Permit
+    ) -> BatchReply | NoReply | None:
+        """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
+        while True:
+            while (wait := self._budget.wait(self._now())) > 0.0:
+                self._wake.hush()  # a bell that rings already is no waiting, and would starve the loop
+                await self._wake.within(wait)
+            if not await permit():
+                return None
+            if self._budget.wait(self._now()) <= 0.0:
+                break
+        started = self._now()
+        self._budget.spend(started)
+        reply: BatchReply | NoReply = NoReply("given up", sent=True)
+        try:
+            reply = await self._send(call)
+        finally:
+            self._learn(reply, started)
+        self._account(call, reply, self._now() - started, why, company)
+        return reply
+
+    def _learn(self, reply: BatchReply | NoReply, started: float) -> None:
+        now = self._now()
+        self._budget.learn(reply, started, now)
+        if isinstance(reply, BatchReply) and reply.status == LIMITED:
+            self._budget.refused(replies.retry_after(reply), now)
+        self._wake.up()
+
+    def _account(
+        self, call: BatchCall, reply: BatchReply | NoReply, seconds: float, why: str, company: int
+    ) -> None:
+        status = reply.status if isinstance(reply, BatchReply) else 0
+        self._metrics.calls.labels(call.endpoint, str(status)).inc()
+        self._metrics.call_seconds.labels(call.endpoint).observe(seconds)
+        self._metrics.quota_used.set(self._budget.used)
+        self._metrics.quota_limit.set(self._budget.limit)
+        if self._budget.remaining is not None:
+            self._metrics.quota_remaining.set(self._budget.remaining)
+        if company:
+            self._metrics.isolation_calls.inc()
+        heard = (
+            reply.headers.get("x-hubspot-correlation-id") if isinstance(reply, BatchReply) else None
+        )
+        log.info(
+            "call_answered",
+            endpoint=call.endpoint,
+            records=len(call.inputs),
+            why=why,
+            company=company,
+            status=status,
+            seconds=round(seconds, 4),
+            correlation_id=heard,
+            error=reply.message if isinstance(reply, NoReply) else None,
+        )

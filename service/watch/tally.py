@@ -1,0 +1,107 @@
+"""What is said of what was done: the settlement's metrics and its one canonical log line."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution
+from service.core.events.malformed import Malformed
+from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
+from service.core.settlement.outcomes import Settlement
+from service.core.settlement.retries import Finish, PutBack, Step
+from service.core.waiting.backlog import Batch
+from service.watch.metrics import MALFORMED, NO_REASON, Metrics
+
+log = structlog.get_logger(__name__)
+
+ISOLATION: Final = "isolation"  # `cause` of a put-back that no failure of the record's own explains
+
+
+class Tally:
+    """Counts in batches: a label look-up costs a tenth of what an event may."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._received: Counter[str] = Counter()
+
+    def received(self, event: Contribution | Malformed) -> None:
+        """One delivery was read. Counted at the next settlement."""
+        delivery = event.delivery
+        if isinstance(event, Contribution):
+            self._received[event.operation] += 1
+        else:
+            self._received[MALFORMED] += 1
+            log.warning(
+                "event_malformed",
+                reason=event.code,
+                message=event.message,
+                event_id=event.identity.id,
+                queue=delivery.queue,
+            )
+        if delivery.redelivered:
+            self._metrics.redeliveries.inc()
+        if delivery.replays:
+            self._metrics.replays.inc()
+
+    def lost(self, epochs: frozenset[int]) -> None:
+        """Channels ended."""
+        self._metrics.channel_losses.inc(len(epochs))
+
+    def judged(self, batch: Batch, verdicts: Sequence[Verdict], steps: Sequence[Step]) -> None:
+        """A batch was answered."""
+        self._metrics.batches.labels(batch.operation, batch.trigger).inc()
+        self._metrics.batch_records.observe(len(batch.slots))
+        for verdict, step in zip(verdicts, steps, strict=True):
+            if isinstance(step, PutBack):
+                self._metrics.retries.labels(_cause(verdict)).inc()
+
+    def settled(
+        self, settlements: Iterable[Settlement], finished: Sequence[Finish], stamp: datetime
+    ) -> None:
+        """Outcomes and dead letters are confirmed."""
+        events: dict[str, list[str | None]] = {}
+        counted: Counter[tuple[str, str]] = Counter()
+        for settlement in settlements:
+            reason = settlement.reason.code if settlement.reason else NO_REASON
+            counted[settlement.status, reason] += 1
+            self._metrics.publish_to_outcome_seconds.observe(_age(settlement.delivery, stamp))
+            if settlement.dead_letter is not None:
+                self._metrics.dead_letters.labels(reason).inc()
+            known = settlement.contribution
+            events.setdefault(settlement.status, []).append(known.event.id if known else None)
+        for labels, count in counted.items():
+            self._metrics.outcomes.labels(*labels).inc(count)
+        for finish in finished:
+            self._metrics.events_per_write.observe(len(finish.slot.contributions))
+        self._count_received()
+        log.info("events_settled", records=len(finished), **events)
+
+    def _count_received(self) -> None:
+        for operation, count in self._received.items():
+            self._metrics.events_received.labels(operation).inc(count)
+        self._received.clear()
+
+
+def _cause(verdict: Verdict) -> str:
+    match verdict:
+        case Retryable(cause=cause):
+            return cause
+        case Refused() | Rejected():
+            return ISOLATION
+        case _:
+            return "halted"
+
+
+def _age(delivery: Delivery, stamp: datetime) -> float:
+    """Seconds since the producer published it, where it says and that is a second or more before it arrived.
+
+    Else since it arrived: AMQP's timestamps are whole seconds. A replay's is that of its first life.
+    """
+    sent, since = delivery.properties.timestamp, delivery.received_at
+    if sent is not None and not delivery.replays and (since - sent).total_seconds() >= 1.0:
+        since = sent
+    return max(0.0, (stamp - since).total_seconds())
