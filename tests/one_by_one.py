@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from service.twin import Twin, TwinOptions
+from service.twin import Twin, TwinOptions, app
 
 BEARER = {"authorization": "Bearer t"}
 Shown = dict[str, tuple[bool, dict[str, str]]]
@@ -20,7 +20,7 @@ async def one_by_one(
 ) -> Shown:
     """The end state after `events`, each in a call of its own."""
     twin = Twin(options)
-    transport = httpx.ASGITransport(twin.app)
+    transport = httpx.ASGITransport(app(twin))
     async with httpx.AsyncClient(
         base_url="http://twin", transport=transport, headers=BEARER
     ) as client:

@@ -29,7 +29,7 @@ from service.hubspot.token import StaticToken, Token
 from service.settings.config import HELD_AT_MOST
 from service.shell.giveback import Giveback
 from service.shell.pipeline import Pipeline, Policies, Shell
-from service.twin import Twin, TwinOptions
+from service.twin import Twin, TwinOptions, app
 from service.watch.metrics import Metrics
 
 PORTAL = ("estimated_delivery:date", "buyer_ref:string", "delivered_at:datetime")
@@ -180,7 +180,7 @@ async def stage(
     twin = Twin(options or TwinOptions(latency=0.02, properties=PORTAL))
     loop = asyncio.get_running_loop()
     queue = Queue()
-    transport = httpx.ASGITransport(twin.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app(twin), raise_app_exceptions=False)
     async with HubSpot(
         "http://twin", "v3", token or StaticToken("t"), timeout=timeout, transport=transport
     ) as hubspot:

@@ -14,9 +14,10 @@ import typer
 from uvicorn import Config
 
 from service.twin.faults import FaultRule
+from service.twin.http.app import app
+from service.twin.http.sockets import serving
 from service.twin.options import TwinOptions
 from service.twin.scripts import parse_fault, read_script
-from service.twin.sockets import serving
 from service.twin.twin import Twin
 
 # At most 76 columns, so that the columns survive a terminal of 80.
@@ -188,7 +189,7 @@ def _run(twin: Twin, host: str, port: int) -> None:
     """Serve until a signal; ends with exit code 1 where the address cannot be had."""
     _tame_the_collector()
     # uvloop, where uvicorn finds it, halves what a call costs beside its work.
-    loops = Config(app=twin.app).get_loop_factory()
+    loops = Config(app=app(twin)).get_loop_factory()
     with contextlib.closing(twin), asyncio.Runner(loop_factory=loops) as runner:
         try:
             runner.run(_serve(twin, host, port))

@@ -2,12 +2,21 @@
 
 from typing import Any
 
-from service.twin.answers import Answer, Cut, Refusal, Reply, Truncated, refusal, validation
-from service.twin.batches import whole_refusal
-from service.twin.calls import Call
 from service.twin.faults import FaultRule, Subject
-from service.twin.limits import throttled
-from service.twin.plans import Detail, RecordRefusal, property_message
+from service.twin.gates.access import expired, forbidden, unauthenticated
+from service.twin.gates.limits import throttled
+from service.twin.operations.answers import (
+    Answer,
+    Cut,
+    Refusal,
+    Reply,
+    Truncated,
+    refusal,
+    validation,
+)
+from service.twin.operations.batches import whole_refusal
+from service.twin.operations.call import Call
+from service.twin.operations.plans import Detail, RecordRefusal, property_message
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en-US"><head><title>{title}</title></head>
@@ -123,39 +132,3 @@ def _page(status: int, call: Call) -> Answer:
     title = f"{status}: {_TITLES[status]}" if status in _TITLES else "HubSpot"
     page = _PAGE.format(title=title, ray=call.correlation_id[:16])
     return Answer(status, body=page.encode(), content_type="text/html; charset=UTF-8")
-
-
-def unauthenticated() -> Refusal:
-    """401 for a token that is missing or unknown."""
-    return refusal(
-        401,
-        "Authentication credentials not found. This API supports OAuth 2.0 authentication and you "
-        "can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
-        "INVALID_AUTHENTICATION",
-    )
-
-
-def expired(seconds: int = 60) -> Refusal:
-    """401 for an OAuth token past its life."""
-    return refusal(
-        401,
-        f"The OAuth token used to make this call expired {seconds} second(s) ago.",
-        "EXPIRED_AUTHENTICATION",
-    )
-
-
-def forbidden(scopes: tuple[str, ...]) -> Refusal:
-    """403 for a token without the scopes."""
-    return refusal(
-        403,
-        "This app hasn't been granted all required scopes to make this call. Read more about "
-        "required scopes here: https://developers.hubspot.com/scopes.",
-        "MISSING_SCOPES",
-        errors=[
-            {
-                "message": "One or more of the following scopes are required.",
-                "context": {"requiredGranularScopes": list(scopes)},
-            }
-        ],
-        links={"scopes": "https://developers.hubspot.com/scopes"},
-    )

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from typing import Any, Literal
 
-from service.twin.calls import Call, Written
+from service.twin.operations.call import Call, Written
 
 # The writes of one call: when, the call's number, its operation, and each record written.
 Writes = tuple[float, int, str, list[Written]]

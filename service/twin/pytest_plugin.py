@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from service.twin.http.sockets import serving
 from service.twin.options import TwinOptions
-from service.twin.sockets import serving
 from service.twin.twin import Twin
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import orjson
 
-from service.twin.calls import Call
-from service.twin.definitions import PropertyDefinition
-from service.twin.links import Links
-from service.twin.pipelines import Pipeline
-from service.twin.portal import Portal
-from service.twin.records import Record, Table
+from service.twin.account.definitions import PropertyDefinition
+from service.twin.account.links import Links
+from service.twin.account.pipelines import Pipeline
+from service.twin.account.portal import Portal
+from service.twin.account.records import Record, Table
+from service.twin.operations.call import Call
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (

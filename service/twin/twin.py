@@ -8,31 +8,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from starlette.types import ASGIApp
-
-from service.twin.access import Access, Identity
-from service.twin.answers import Answer, Cut, Refusal, Reply
-from service.twin.calls import Call
+from service.twin.account.portal import Portal
 from service.twin.clock import Clock, iso
 from service.twin.damage import damaged
 from service.twin.faults import FaultRule, FaultScript
+from service.twin.gates.access import Access, Identity
+from service.twin.gates.limits import Limits
+from service.twin.gates.races import Races
 from service.twin.journal import Journal
-from service.twin.limits import Limits
-from service.twin.operations import Operation
+from service.twin.operations.answers import Answer, Refusal, Reply
+from service.twin.operations.call import Call
+from service.twin.operations.operation import Operation
+from service.twin.operations.rendering import system_value
+from service.twin.operations.subjects import subjects_of
 from service.twin.options import TwinOptions
-from service.twin.portal import Portal
-from service.twin.races import Races
-from service.twin.rendering import system_value
-from service.twin.server import build_app
 from service.twin.store import Store
-from service.twin.subjects import subjects_of
-from service.twin.transport import TwinTransport
 
 Pause = Callable[[float], Awaitable[None]]
 
 
 class Twin:
-    """A local HubSpot. `app` is its ASGI application; everything else looks inside it."""
+    """A local HubSpot, reached by `service.twin.http`; the methods below look inside it."""
 
     def __init__(self, options: TwinOptions | None = None, *, clock: Clock | None = None) -> None:
         """Start with the state file's records, if the options name one."""
@@ -47,7 +43,6 @@ class Twin:
         self.store = Store(self.options.state) if self.options.state else None
         if self.store is not None:
             self.store.load(self.portal)
-        self.app: ASGIApp = build_app(self)
 
     async def reply(
         self, call: Call, operation: Operation, hang: Pause, *, open_to_all: bool = False
@@ -131,10 +126,6 @@ class Twin:
         if self.store is not None:
             self.store.rewrite(self.portal)
 
-    def transport(self) -> TwinTransport:
-        """A transport for `httpx.AsyncClient` that reaches the twin without sockets."""
-        return TwinTransport(self.app)
-
     def close(self) -> None:
         """Close the state file."""
         if self.store is not None:
@@ -172,6 +163,3 @@ class Twin:
                 if table.live or table.archived
             },
         }
-
-
-__all__ = ["Cut", "Twin"]

@@ -25,8 +25,7 @@ from service.core.letters.letters import read
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code
 from service.settings.config import Settings
-from service.twin import Twin, TwinOptions
-from service.twin.sockets import serving
+from service.twin import Twin, TwinOptions, serving
 from tests.dead_letters.stand import (
     ID_PROPERTY,
     QUEUE,

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.twin import Twin, TwinOptions
+from service.twin import Transport, Twin, TwinOptions
 from tests.twin.specification import Specification
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -52,7 +52,7 @@ async def hubspot(**options: Any) -> AsyncIterator[tuple[Twin, httpx.AsyncClient
 def client_of(twin: Twin, **named: Any) -> httpx.AsyncClient:
     """A client with a token, in the twin's process."""
     return httpx.AsyncClient(
-        transport=twin.transport(),
+        transport=Transport(twin),
         base_url="http://twin",
         headers={"Authorization": "Bearer pat-test"},
         **named,

@@ -7,8 +7,8 @@ from random import Random
 import httpx
 import pytest
 
-from service.twin.answers import Refusal
-from service.twin.limits import Limits
+from service.twin.gates.limits import Limits
+from service.twin.operations.answers import Refusal
 from service.twin.options import TwinOptions
 from tests.twin.lab import ORDERS, SEARCH, hubspot
 

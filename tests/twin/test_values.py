@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.twin import TwinOptions
-from service.twin.definitions import parse_property
+from service.twin.account.definitions import parse_property
 from tests.twin.lab import ORDERS, UPSERT, fresh, hubspot, inputs, order
 
 CUSTOM = (

@@ -1,0 +1,1 @@
+"""Who gets in: tokens and scopes, limits, and keys that are being created at this moment."""

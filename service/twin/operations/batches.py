@@ -1,0 +1,264 @@
+"""Batch calls: create, update, upsert, read and archive, as HubSpot answers them.
+
+The order of judgement is HubSpot's as far as it is known: shape, size, identifying property,
+duplicates, then each input's values. With a trace id on every input the refused ones become entries
+of a 207; without, one refused input refuses the batch and nothing is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.twin.account.portal import Portal
+from service.twin.account.records import Table
+from service.twin.faults import FaultRule
+from service.twin.operations import rendering
+from service.twin.operations.answers import Answer, Refusal, refusal, validation
+from service.twin.operations.call import Call, Written, expect_text
+from service.twin.operations.envelopes import answered, nothing
+from service.twin.operations.inputs import (
+    LARGEST_HISTORY_BATCH,
+    read_entry,
+    read_id,
+    read_inputs,
+    read_names,
+    refuse_duplicates,
+    refuse_identity,
+    refuse_non_unique,
+    refuse_repeated,
+    too_many,
+)
+from service.twin.operations.plans import (
+    Detail,
+    Entry,
+    Plan,
+    Planner,
+    RecordRefusal,
+    applied,
+    property_message,
+)
+
+# Four refused properties came back with three nested errors: the list is cut short.
+_NESTED_ERRORS = 3
+_GOOD = {"create": 201, "update": 200, "upsert": 200, "read": 200}
+
+
+def batch_write(portal: Portal, call: Call) -> Answer:
+    """`batch/create`, `batch/update` and `batch/upsert`."""
+    verb, table = call.operation, portal.table(call.table_kind)
+    inputs = read_inputs(call)
+    if not inputs:
+        return nothing(call, _GOOD[verb])
+    entries = [read_entry(raw, verb) for raw in inputs]
+    refuse_identity(table, entries, verb)
+    refuse_duplicates(table, entries, verb)
+    planner = Planner(portal, table)
+    plans = [_planned(portal, table, planner, entry, verb) for entry in entries]
+    _strike(plans, call.chosen.records, portal.options.portal_id)
+    _refuse_whole(portal, plans, verb, collided=planner.collided)
+    results = _written(portal, call, table, plans)
+    errors = _errors(portal, table, plans, call.chosen.records)
+    return answered(portal, call, _GOOD[verb], results, errors)
+
+
+def batch_read(portal: Portal, call: Call) -> Answer:
+    """`batch/read`: found records, and one error that names all missing ids as sent."""
+    table = portal.table(call.table_kind)
+    inputs = read_inputs(call)
+    if not inputs:
+        return nothing(call, 200)
+    document = call.read_object()
+    ids = [read_id(raw) for raw in inputs]
+    asking = rendering.Asking(
+        read_names(document, "properties"),
+        read_names(document, "propertiesWithHistory"),
+        rendering.shows_nulls(portal, call),
+    )
+    if asking.history and len(ids) > LARGEST_HISTORY_BATCH:
+        raise too_many(LARGEST_HISTORY_BATCH, " for property histories")
+    id_property = document.get("idProperty")
+    if id_property is not None:
+        refuse_non_unique(table, expect_text(id_property, "`idProperty`"), "read")
+    seek = table.find_archived if call.flag("archived") else table.find
+    results, missing = [], []
+    first_place = {given: index for index, given in reversed(list(enumerate(ids)))}
+    for given, index in first_place.items():
+        record = seek(given, id_property)
+        if record is None:
+            missing.append(given)
+        elif index not in call.chosen.records:
+            results.append(rendering.read(portal, table, record, asking))
+    errors = [_missing_error(table, missing)] if missing else []
+    return answered(portal, call, 200, results, errors)
+
+
+def batch_archive(portal: Portal, call: Call) -> Answer:
+    """`batch/archive`: always 204; ids that are not there are as good as archived."""
+    table = portal.table(call.table_kind)
+    ids = [read_id(raw) for raw in read_inputs(call) or ()]
+    refuse_repeated(ids)
+    for index, given in enumerate(ids):
+        struck = call.chosen.records.get(index)
+        record = table.find(given, None)
+        if record is not None and (struck is None or struck.writes):
+            call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
+            table.archive(record, call.stamp)
+    return Answer(204)
+
+
+def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb: str) -> Plan:
+    plan = Plan(entry)
+    values = entry.properties
+    if verb != "create":
+        plan.record = table.find(entry.id, entry.id_property)
+    if plan.record is None and verb == "upsert" and entry.id_property is not None:
+        values = {entry.id_property: entry.id, **values}
+        archived = table.find_archived(entry.id, entry.id_property)
+        if archived is not None and portal.options.archived_holder == "revive":
+            plan.record, plan.revive = archived, True
+        elif archived is not None and portal.options.archived_holder == "conflict":
+            plan.new_id = portal.next_id()
+            plan.refusal = planner.held(entry.id_property, entry.id, plan.new_id, archived.id)
+            return plan
+    if plan.record is None and (verb == "update" or (verb == "upsert" and not entry.id_property)):
+        plan.refusal = RecordRefusal("OBJECT_NOT_FOUND", _missing_text(table), missing=True)
+        return plan
+    if plan.record is None:
+        plan.new_id = portal.next_id()
+    return planner.settle(plan, values)
+
+
+def _strike(plans: Sequence[Plan], faults: Mapping[int, FaultRule], portal_id: int) -> None:
+    for index, rule in faults.items():
+        if rule.fault in ("refuse", "anonymous") and plans[index].refusal is None:
+            plans[index].refusal = seeded_refusal(rule, plans[index].entry, portal_id)
+
+
+def seeded_refusal(rule: FaultRule, entry: Entry, portal_id: int) -> RecordRefusal:
+    """The refusal that a rule puts on a record; by default of its first property's value."""
+    name = rule.property_name or next(iter(entry.properties), "hs_order_name")
+    if rule.category != "VALIDATION_ERROR":
+        return RecordRefusal(rule.category, rule.message or "The record could not be written")
+    text = rule.message or f"{entry.properties.get(name, '')} was not one of the allowed options"
+    details = (Detail(rule.code, name, text),)
+    return RecordRefusal(rule.category, property_message(details, portal_id), details)
+
+
+def _refuse_whole(portal: Portal, plans: Sequence[Plan], verb: str, *, collided: bool) -> None:
+    refused = [plan.refusal for plan in plans if plan.refusal and not plan.refusal.missing]
+    if not refused:
+        return
+    options = portal.options
+    traced = all(plan.entry.trace for plan in plans)
+    by_properties = any(each.details for each in refused)
+    if (
+        not traced
+        or (verb == "update" and by_properties and options.update_errors == "400")
+        or (len(refused) == len(plans) and options.all_refused == "400")
+        or (collided and options.collisions == "batch")
+    ):
+        raise whole_refusal(refused, options.portal_id)
+
+
+def whole_refusal(refused: Sequence[RecordRefusal], portal_id: int) -> Refusal:
+    """The batch refused because of some inputs: all property faults, or the first conflict."""
+    details = [detail for each in refused for detail in each.details]
+    if not details:
+        first = refused[0]
+        status = 409 if first.category == "CONFLICT" else 400
+        context = {"context": first.context} if first.context else {}
+        return refusal(status, first.message, first.category, **context)
+    nested = [
+        {
+            "message": detail.message,
+            "code": detail.code,
+            "context": {"propertyName": [detail.name]},
+        }
+        for detail in details[:_NESTED_ERRORS]
+    ]
+    return validation(property_message(details, portal_id), errors=nested)
+
+
+def _written(
+    portal: Portal, call: Call, table: Table, plans: Sequence[Plan]
+) -> list[dict[str, Any]]:
+    faults = call.chosen.records
+    results = []
+    for index, plan in enumerate(plans):
+        if plan.refusal is not None:
+            continue
+        struck = faults.get(index)
+        if struck is not None and not struck.writes:
+            continue
+        result = _apply(portal, call, table, plan)
+        if struck is None:
+            results.append(result)
+        elif struck.fault == "merged":
+            other = portal.next_id()
+            table.aliases[other] = result["id"]
+            result["id"] = result["properties"]["hs_object_id"] = other
+            results.append(result)
+    return results
+
+
+def _apply(portal: Portal, call: Call, table: Table, plan: Plan) -> dict[str, Any]:
+    entry = plan.entry
+    record = applied(portal, call, table, plan)
+    result = rendering.written(portal, table, record, entry.properties, plan.clean)
+    if call.operation == "upsert":
+        result["new"] = plan.record is None
+    if portal.options.trace_echo and entry.trace is not None:
+        result["objectWriteTraceId"] = entry.trace
+    return result
+
+
+def _errors(
+    portal: Portal, table: Table, plans: Sequence[Plan], faults: Mapping[int, FaultRule]
+) -> list[dict[str, Any]]:
+    errors: list[dict[str, Any]] = []
+    missing: list[Plan] = []
+    for index, plan in enumerate(plans):
+        if plan.refusal is None:
+            continue
+        if plan.refusal.missing:
+            missing.append(plan)
+        else:
+            struck = faults.get(index)
+            errors.append(_error(plan, anonymous=bool(struck and struck.fault == "anonymous")))
+    if missing:
+        entry = _missing_error(table, [plan.entry.id for plan in missing])
+        if portal.options.trace_on_missing:
+            entry["context"]["objectWriteTraceId"] = [plan.entry.trace for plan in missing]
+        errors.append(entry)
+    return errors
+
+
+def _error(plan: Plan, *, anonymous: bool) -> dict[str, Any]:
+    refused = plan.refusal
+    if refused is None:
+        raise LookupError("only a refused plan has an error entry")
+    entry: dict[str, Any] = {
+        "status": "error",
+        "category": refused.category,
+        "message": refused.message,
+    }
+    if not anonymous:
+        entry["context"] = {"objectWriteTraceId": [plan.entry.trace]}
+        if refused.category == "CONFLICT" and refused.existing:
+            entry["context"]["existingId"] = [refused.existing]
+    return entry
+
+
+def _missing_text(table: Table) -> str:
+    return (
+        f"Could not get some {table.kind.label} objects, they may be deleted or not exist. "
+        "Check that ids are valid."
+    )
+
+
+def _missing_error(table: Table, ids: Sequence[str]) -> dict[str, Any]:
+    return {
+        "status": "error",
+        "category": "OBJECT_NOT_FOUND",
+        "message": _missing_text(table),
+        "context": {"ids": list(ids)},
+    }

@@ -1,0 +1,221 @@
+"""Calls about property definitions: list, read, create, change, archive, and their batches.
+
+`hasUniqueValue` can be set at creation only, for at most ten properties of a type.
+"""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from service.twin.account.definitions import FIELD_TYPES, PropertyDefinition
+from service.twin.account.portal import Portal
+from service.twin.account.records import Table
+from service.twin.clock import iso
+from service.twin.operations.answers import Answer, Refusal, bad_shape, refusal, validation
+from service.twin.operations.call import Call, expect_list, expect_object, expect_text
+from service.twin.operations.envelopes import answered
+from service.twin.operations.inputs import read_inputs
+
+MOST_UNIQUE = 10
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_FIELD_TYPES = frozenset(FIELD_TYPES.values()) | {
+    "calculation_equation",
+    "checkbox",
+    "file",
+    "html",
+    "radio",
+    "textarea",
+}
+
+
+def list_properties(portal: Portal, call: Call) -> Answer:
+    """`GET /crm/v3/properties/{kind}`: all definitions, the archived ones with `archived=true`."""
+    table = portal.table(call.table_kind)
+    if call.flag("archived"):
+        gone = {"archived": True, "archivedAt": iso(call.stamp)}
+        listed = table.archived_definitions.values()
+        return Answer(200, {"results": [_shown(call, each) | gone for each in listed]})
+    return Answer(200, {"results": [_shown(call, each) for each in table.definitions.values()]})
+
+
+def get_property(portal: Portal, call: Call) -> Answer:
+    """`GET …/{name}`: one definition."""
+    return Answer(200, _shown(call, _met(portal.table(call.table_kind), call.params["name"])))
+
+
+def create_property(portal: Portal, call: Call) -> Answer:
+    """`POST …`: 201 with the definition; 409 if the name is taken."""
+    definition = _created(portal.table(call.table_kind), call.read_object())
+    return Answer(201, _shown(call, definition))
+
+
+def update_property(portal: Portal, call: Call) -> Answer:
+    """`PATCH …/{name}`: label, description, options and field type; uniqueness stays as it is."""
+    table = portal.table(call.table_kind)
+    definition = _met(table, call.params["name"])
+    if definition.hubspot_defined:
+        raise validation(f"Property {definition.name} is defined by HubSpot and cannot be changed")
+    given = call.read_object()
+    changed = replace(
+        definition,
+        label=_text(given, "label", definition.label),
+        description=_text(given, "description", definition.description),
+        group=_text(given, "groupName", definition.group),
+        options=_options(given) if "options" in given else definition.options,
+    )
+    table.define(changed)
+    return Answer(200, _shown(call, changed))
+
+
+def archive_property(portal: Portal, call: Call) -> Answer:
+    """`DELETE …/{name}`: 204; values are kept, writes are refused."""
+    table = portal.table(call.table_kind)
+    _archive(table, _met(table, call.params["name"]))
+    return Answer(204)
+
+
+def create_properties(portal: Portal, call: Call) -> Answer:
+    """`POST …/batch/create`: 201, 207 where some are refused."""
+    table = portal.table(call.table_kind)
+    results, errors = [], []
+    for raw in read_inputs(call) or ():
+        try:
+            results.append(_shown(call, _created(table, expect_object(raw, "`inputs[]`"))))
+        except Refusal as refused:
+            errors.append({**refused.envelope, "context": {"name": [str(raw.get("name"))]}})
+    return answered(portal, call, 201, results, errors)
+
+
+def read_properties(portal: Portal, call: Call) -> Answer:
+    """`POST …/batch/read`: 200, 207 where some do not exist."""
+    table = portal.table(call.table_kind)
+    names = [_name_of(raw) for raw in read_inputs(call) or ()]
+    known = [table.definitions[name] for name in names if name in table.definitions]
+    errors = [
+        {**_missing(name).envelope, "context": {"name": [name]}}
+        for name in names
+        if name not in table.definitions
+    ]
+    return answered(portal, call, 200, [_shown(call, each) for each in known], errors)
+
+
+def archive_properties(portal: Portal, call: Call) -> Answer:
+    """`POST …/batch/archive`: 204."""
+    table = portal.table(call.table_kind)
+    for raw in read_inputs(call) or ():
+        if (definition := table.definitions.get(_name_of(raw))) is not None:
+            _archive(table, definition)
+    return Answer(204)
+
+
+def list_groups(portal: Portal, call: Call) -> Answer:
+    """`GET …/groups`: the groups that definitions belong to."""
+    table = portal.table(call.table_kind)
+    names = dict.fromkeys(_group(table, each) for each in table.definitions.values())
+    results = [
+        {"name": name, "label": name, "displayOrder": place, "archived": False}
+        for place, name in enumerate(names)
+    ]
+    return Answer(200, {"results": results})
+
+
+def _archive(table: Table, definition: PropertyDefinition) -> None:
+    if definition.hubspot_defined:
+        raise validation(f"Property {definition.name} is defined by HubSpot and cannot be archived")
+    table.undefine(definition.name)
+
+
+def _name_of(raw: Any) -> str:
+    return expect_text(expect_object(raw, "`inputs[]`").get("name"), "`name`")
+
+
+def _met(table: Table, name: str) -> PropertyDefinition:
+    if (definition := table.definitions.get(name)) is not None:
+        return definition
+    raise _missing(name)
+
+
+def _missing(name: str) -> Refusal:
+    return refusal(404, f'Property "{name}" does not exist', "OBJECT_NOT_FOUND")
+
+
+def _created(table: Table, given: dict[str, Any]) -> PropertyDefinition:
+    definition = read_definition(given)
+    if definition.name in table.definitions:
+        message = f"A property named '{definition.name}' already exists."
+        raise refusal(409, message, "CONFLICT", subCategory="Properties.PROPERTY_EXISTS")
+    if definition.unique and len(table.holders) >= MOST_UNIQUE:
+        raise validation(f"At most {MOST_UNIQUE} unique properties are allowed for an object type")
+    table.archived_definitions.pop(definition.name, None)
+    table.define(definition)
+    return definition
+
+
+def read_definition(given: dict[str, Any]) -> PropertyDefinition:
+    """A definition from the body that creates it; a 400 for what HubSpot refuses."""
+    for name in ("name", "label", "type", "fieldType", "groupName"):
+        if given.get(name) is None:
+            raise bad_shape(f"some required attributes are not set: [{name}]")
+    name, type_name = _text(given, "name", ""), _text(given, "type", "")
+    field_type = _text(given, "fieldType", "")
+    if not _NAME.fullmatch(name):
+        raise validation(f"Invalid property name: {name[:80]}")
+    if type_name not in FIELD_TYPES or type_name == "email" or field_type not in _FIELD_TYPES:
+        raise bad_shape(f"Cannot deserialize `type` or `fieldType` from {type_name[:40]}")
+    unique = given.get("hasUniqueValue") is True
+    if unique and type_name not in ("string", "number"):
+        raise validation("Only string and number properties can have unique values")
+    return PropertyDefinition(
+        name=name,
+        type=type_name,
+        label=_text(given, "label", name),
+        group=_text(given, "groupName", ""),
+        field_type=field_type,
+        description=_text(given, "description", ""),
+        unique=unique,
+        options=_options(given),
+    )
+
+
+def _text(given: dict[str, Any], name: str, default: str) -> str:
+    value = given.get(name)
+    return default if value is None else expect_text(value, f"`{name}`")
+
+
+def _options(given: dict[str, Any]) -> tuple[str, ...]:
+    listed = expect_list(given.get("options") or [], "`options`")
+    return tuple(
+        expect_text(expect_object(each, "`options[]`").get("value"), "`value`") for each in listed
+    )
+
+
+def _group(table: Table, definition: PropertyDefinition) -> str:
+    return definition.group or f"{table.kind.singular}information"
+
+
+def _shown(call: Call, definition: PropertyDefinition) -> dict[str, Any]:
+    return {
+        "name": definition.name,
+        "label": definition.label or definition.name,
+        "type": "string" if definition.type == "email" else definition.type,
+        "fieldType": definition.field_type or FIELD_TYPES[definition.type],
+        "description": definition.description,
+        "groupName": definition.group or f"{call.table_kind.singular}information",
+        "options": [
+            {"label": option, "value": option, "displayOrder": place, "hidden": False}
+            for place, option in enumerate(definition.options)
+        ],
+        "displayOrder": -1,
+        "calculated": False,
+        "externalOptions": False,
+        "hasUniqueValue": definition.unique,
+        "hidden": False,
+        "hubspotDefined": definition.hubspot_defined,
+        "formField": not definition.read_only,
+        "archived": False,
+        "modificationMetadata": {
+            "archivable": not definition.hubspot_defined,
+            "readOnlyDefinition": definition.hubspot_defined,
+            "readOnlyValue": definition.read_only,
+        },
+    }
