@@ -3,22 +3,21 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli import columns
 from service.cli.exits import Exit
-from service.cli.printing import number_of, say
+from service.cli.printing import number_of, say, visible
 
 if TYPE_CHECKING:
-    from service.contract.event_files import Filed
-
-SHOWN: Final = 50  # faults; after that they are counted
+    from service.contract.filed import Filed
 
 
 class Format(StrEnum):
@@ -28,7 +27,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def publish(
+def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     file: Annotated[
         Path,
         typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
@@ -37,6 +36,11 @@ def publish(
     form: Annotated[
         Format | None, typer.Option("--format", help="Of stdin, or where the ending misleads.")
     ] = None,
+    delimiter: columns.Delimiter = ",",
+    maps: columns.Map = None,
+    constants: columns.Constant = None,
+    make_ids: columns.MakeIds = False,
+    zone: columns.Zone = None,
     queue: Annotated[
         str | None, typer.Option(help="Straight to this queue instead of the exchange.")
     ] = None,
@@ -46,15 +50,16 @@ def publish(
     from_line: Annotated[int, typer.Option(min=1, help="Leave out the lines before.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check every line.")] = False,
     unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Send lines that the service will refuse, too.")
+        bool, typer.Option("--unchecked", help="Send lines that will be refused, too.")
     ] = False,
 ) -> None:
     """Publish order events, confirmed one by one by the broker.
 
     Every line is checked first; if one is wrong, nothing is sent and each fault is named.
 
-    NDJSON: a CloudEvent a line. JSON: one. CSV: columns type (upsert, update, archive), id, source, subject,
-    time, optionally id_property; every other column is a property, an empty cell leaves it alone.
+    NDJSON: a CloudEvent a line. JSON: one. CSV: an event a row, with columns type (upsert, update,
+    archive), id, source, subject, time; any other column is a property, an empty cell leaves it alone.
+    Columns with names of their own: --map and --constant.
 
     Such as:
 
@@ -62,23 +67,34 @@ def publish(
 
       ordersync publish orders.csv --rate 50
 
+      ordersync publish shop.csv --delimiter ';' --constant type=upsert --constant source=/shops/eu-1
+      --make-ids --map 'Order no.=subject' --map 'Date=time:date' --zone Europe/Berlin
+      --map 'Total=hs_total_price:comma' --map '*=-'
+
       zcat orders.ndjson.gz | ordersync publish -
     """
     from service.contract import publish as publishing
-    from service.contract.event_files import from_path
+    from service.contract.event_files import from_file
     from service.settings.config import BrokerSettings, FileSettings
     from service.watch import logs
 
+    ending = f".{form}" if form else (".ndjson" if str(file) == "-" else file.suffix)
+    sheet = columns.sheet(delimiter, maps, constants, make_ids=make_ids, zone=zone)
+    if sheet is not None and ending != ".csv":
+        raise typer.BadParameter("said of a file that is not read as CSV; --format csv reads it so")
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
-    with _on_disk(file, form) as path:
+    with _on_disk(file) as path:
 
         def source() -> Iterator["Filed"]:
-            return (f for f in from_path(path) if not f.line or f.line >= from_line)
+            events = from_file(path, ending, sheet, "stdin" if str(file) == "-" else str(file))
+            return (f for f in events if not f.line or f.line >= from_line)
 
         counted = sum(1 for _ in source()) if unchecked else None
-        total = _checked(source, settings.hubspot.id_property) if counted is None else counted
+        total = _checked(source(), settings.hubspot.id_property) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
+            if sheet is not None and (first := next(source(), None)):
+                typer.echo(first.body)  # what the columns have become
             say(f"{number_of(total, 'event')} would be published")
             return
         with _progress(total) as advance:
@@ -95,21 +111,17 @@ def publish(
 
 
 @contextmanager
-def _on_disk(file: Path, form: Format | None) -> Iterator[Path]:
+def _on_disk(file: Path) -> Iterator[Path]:
     """The file, or stdin as one: it is read twice, to check all of it before any of it is sent."""
-    if str(file) != "-" and not file.is_file():
-        raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
-    if str(file) != "-" and form is None:
+    if str(file) != "-":
+        if not file.is_file():
+            raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
         yield file
         return
     with TemporaryDirectory(prefix="ordersync-", dir=_writable()) as folder:
-        if str(file) == "-":
-            path = Path(folder, f"stdin.{form or Format.NDJSON}")
-            with path.open("wb") as copy:
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-        else:
-            path = Path(folder, f"given.{form}")
-            path.symlink_to(file.resolve())
+        path = Path(folder, "stdin")
+        with path.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
         yield path
 
 
@@ -126,27 +138,27 @@ def _writable() -> str:
         raise typer.Exit(Exit.FAILED) from None
 
 
-def _checked(source: Callable[[], Iterator["Filed"]], id_property: str | None) -> int:
+def _checked(events: Iterable["Filed"], id_property: str | None) -> int:
     """How many there are.
 
     Raises:
-        typer.Exit: some are wrong; which and why was said.
+        typer.Exit: some are wrong or doubtful; which and why was said.
     """
-    from service.contract.event_files import faults
+    from service.contract.checking import Checked, check
 
-    total = wrong = 0
-    for filed in source():
-        total += 1
-        found = faults(filed, id_property)
-        wrong += bool(found)
-        for path, message in found if wrong <= SHOWN else ():
-            say(f"{filed.where}: {path}: {message}" if path else f"{filed.where}: {message}")
-    if wrong > SHOWN:
-        say(f"and {wrong - SHOWN} more lines with something wrong")
-    if wrong:
-        say(f"{wrong} of {total} lines are no order events; nothing was published")
+    checked = Checked()
+    for sentence in (*check(events, id_property, checked), *checked.told()):
+        say(visible(sentence))
+    if checked.wrong:
+        say(f"{checked.wrong} of {checked.total} lines are no order events; nothing was published")
+    elif checked.doubtful:
+        say(
+            f"{checked.doubtful} of {checked.total} lines hold what HubSpot will probably refuse; "
+            "nothing was published (--unchecked sends them as they are)"
+        )
+    if checked.wrong or checked.doubtful:
         raise typer.Exit(Exit.FAILED)
-    return total
+    return checked.total
 
 
 @contextmanager

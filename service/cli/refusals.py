@@ -19,7 +19,7 @@ from aiormq.exceptions import (
 
 from service.broker import NoBroker
 from service.cli.exits import Exit
-from service.contract.event_files import FileError
+from service.contract.filed import FileError
 from service.contract.publish import NotPublishedError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.sender import NotSentError

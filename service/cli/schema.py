@@ -53,7 +53,8 @@ def validate(
     A JSON file holds an event, or a message as RabbitMQ's management API takes it, with properties
     (content_type, headers) and payload: that is how an event in the binary mode is written down.
     """
-    from service.contract.event_files import faults, from_path
+    from service.contract.event_files import from_path
+    from service.contract.filed import faults
 
     total = wrong = 0
     for file in files:

@@ -4,6 +4,10 @@ Its modules:
 
     schemas      JSON Schemas, out of the models
     reference    generated pages
-    event_files  files of events, read and checked
+    filed        a message as it stands in a file, and its faults
+    cells        how a cell of a spreadsheet is written
+    spreadsheet  CSV -> order events, a row each
+    event_files  files of events, read
+    checking     all of a file checked before one event is sent
     publish      `ordersync publish`: events -> RabbitMQ, confirmed
 """

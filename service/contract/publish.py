@@ -21,7 +21,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from service.clock import stamp
-from service.contract.event_files import Filed
+from service.contract.filed import Filed
 
 WINDOW: Final = 200  # messages in flight: 7 to 10k/s, more is no faster
 TIMEOUT: Final = 30.0  # seconds for a confirm; a blocked broker (memory, disk) sends none

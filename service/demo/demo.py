@@ -24,7 +24,7 @@ from rich.text import Text
 
 from service import app
 from service.broker import Broker, lend
-from service.contract.event_files import Filed
+from service.contract.filed import Filed
 from service.contract.publish import Target, publish
 from service.demo.samples import ID_PROPERTY, samples
 from service.rabbitmq import topology

@@ -13,7 +13,7 @@ from itertools import count
 import httpx
 import orjson
 
-from service.contract.event_files import Filed
+from service.contract.filed import Filed
 from service.contract.publish import Target, publish
 from service.core.events.order_event import STRUCTURED
 

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from aiormq.abc import DeliveredMessage
 
-from service.contract.event_files import Filed
+from service.contract.filed import Filed
 from service.contract.publish import Target, publish
 from service.demo.samples import samples
 from tests.image.containers import CONFINED, Container, Lab, docker, read, until

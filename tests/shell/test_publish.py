@@ -19,16 +19,10 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 
 from service.cli.exits import Exit
-from service.contract.event_files import (
-    Filed,
-    FileError,
-    faults,
-    from_csv,
-    from_json,
-    from_path,
-    read,
-)
+from service.contract.event_files import from_json, from_path
+from service.contract.filed import Filed, FileError, faults, read
 from service.contract.publish import NotPublishedError, Target, publish
+from service.contract.spreadsheet import from_csv
 from service.core.events.events import Contribution
 from service.core.events.order_event import STRUCTURED
 from service.rabbitmq.topology import Topology, declare

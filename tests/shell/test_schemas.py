@@ -15,7 +15,8 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.contract.event_files import Filed, from_json, read
+from service.contract.event_files import from_json
+from service.contract.filed import Filed, read
 from service.contract.schemas import DIALECT, documents
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
