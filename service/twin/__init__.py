@@ -13,20 +13,21 @@ does to it · `gates` who gets in · `journal`, `store` what is remembered · `o
 does · `account` what the portal holds · `options` what can be chosen · `faults` what can go wrong.
 """
 
-from service.twin.faults import FaultRule
+from service.twin.faults import Fault, Rule, When, parse_fault, read_script
 from service.twin.http.app import ConnectionCutError, app
 from service.twin.http.sockets import serve, serving
 from service.twin.http.transport import Transport
 from service.twin.options import TwinOptions
-from service.twin.scripts import parse_fault, read_script
 from service.twin.twin import Twin
 
 __all__ = [
     "ConnectionCutError",
-    "FaultRule",
+    "Fault",
+    "Rule",
     "Transport",
     "Twin",
     "TwinOptions",
+    "When",
     "app",
     "parse_fault",
     "read_script",

@@ -8,20 +8,20 @@ import signal
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from uvicorn import Config
 
-from service.twin.faults import FaultRule
+from service.twin.faults import Rule, parse_fault, read_script
+from service.twin.faults.words import converted, help_text
 from service.twin.http.app import app
 from service.twin.http.sockets import serving
 from service.twin.options import TwinOptions
-from service.twin.scripts import parse_fault, read_script
 from service.twin.twin import Twin
 
 # At most 76 columns, so that the columns survive a terminal of 80.
-HELP = """
+_HELP = """
 A local HubSpot: orders with state, batch calls, limits and faults.
 
 Prints its base URL and serves until Ctrl-C. Any bearer token is good.
@@ -34,29 +34,7 @@ LOOKING IN
 
 \b
 FAULTS  --fault 'WHAT name=value ...', repeatable; the first that fires wins
-What happens to a call:
-  401 403 423 429 477 500 502 503 504 521 523 524 ...   answer with it;
-                policy=DAILY, retry_after=5, body=html or empty,
-                written=true: after the write
-  hang          write, no answer for `seconds`, then drop the connection
-  cut           drop the connection (written=true: after the write)
-  truncate      write, then drop the connection amid the answer
-  html          200 with a page of HTML, nothing written
-  slow          take `seconds` more
-  drift         200 where 201 is due, and 201 where 200 is
-  empty         a 2xx without results, nothing written
-  refuse-batch  refuse the whole batch in spite of trace ids:
-                blame=property (400 with its message), blame=ids (400 with
-                context.ids), blame=nobody (409 that names no record)
-  lump          all error entries in one that names them all
-What happens to a record of a batch:
-  vanish        in neither list (written=true: but written)
-  anonymous     an error entry without context
-  refuse        an error entry of its own; category=, code=, message=
-  merged        comes back under another id
-When:
-  operation=upsert,update   nth=3,7   every=10   rate=0.02   times=2
-  since=30 until=60 (seconds)   key=A-1*   where=hs_order_name:POISON*
+{faults}
 
 \b
 EXAMPLES
@@ -69,6 +47,7 @@ EXAMPLES
   --script faults.json                  a JSON list of such rules
 Same seed and same calls give the same faults.
 """
+HELP = _HELP.format(faults=help_text())
 
 
 _Unique = Annotated[
@@ -150,7 +129,7 @@ def _limit(text: str) -> tuple[int, float]:
     return int(calls), float(window or 10)
 
 
-def _rules(faults: list[str], script: Path | None) -> tuple[FaultRule, ...]:
+def _rules(faults: list[str], script: Path | None) -> tuple[Rule, ...]:
     rules = tuple(parse_fault(text) for text in faults)
     if script is None:
         return rules
@@ -166,23 +145,8 @@ def switched(options: TwinOptions, words: list[str]) -> TwinOptions:
         name, equals, text = word.partition("=")
         if not equals or name not in known:
             raise ValueError(f"{word!r}: write NAME=VALUE, NAME one of {', '.join(sorted(known))}")
-        changes[name] = _converted(name, text, hints[name])
+        changes[name] = converted(name, text, hints[name])
     return replace(options, **changes)
-
-
-def _converted(name: str, text: str, hint: Any) -> Any:
-    choices = get_args(hint)
-    if hint is bool:
-        if text not in ("true", "false"):
-            raise ValueError(f"{name}: true or false, not {text!r}")
-        return text == "true"
-    if hint in (int, float, str):
-        return hint(text)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        if text not in choices:
-            raise ValueError(f"{name}: one of {', '.join(choices)}, not {text!r}")
-        return text
-    return tuple(text.split(",")) if str in choices else int(text)
 
 
 def _run(twin: Twin, host: str, port: int) -> None:

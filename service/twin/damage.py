@@ -1,16 +1,29 @@
 """What a whole-call fault does: the answer it makes up, or what it does to a true one."""
 
-from typing import Any
+from typing import Any, assert_never
 
-from service.twin.faults import FaultRule, Subject
-from service.twin.gates.access import expired, forbidden, unauthenticated
+from service.twin.faults.faults import (
+    Answered,
+    CallFault,
+    Cut,
+    Drift,
+    Empty,
+    Hang,
+    Lump,
+    Page,
+    RefuseBatch,
+    Slow,
+    Truncated,
+)
+from service.twin.faults.when import Subject
+from service.twin.gates.access import expired, forbidden, needed_scopes, unauthenticated
 from service.twin.gates.limits import throttled
 from service.twin.operations.answers import (
     Answer,
-    Cut,
+    Dropped,
+    Halved,
     Refusal,
     Reply,
-    Truncated,
     refusal,
     validation,
 )
@@ -34,34 +47,43 @@ _TITLES = {
     523: "Origin is unreachable",
     524: "A timeout occurred",
 }
+_DRIFTED = {200: 201, 201: 200, 207: 200}
 
 
-def damaged(rule: FaultRule, call: Call, answer: Answer | None, portal_id: int) -> Reply:
-    """The reply to a call that a rule struck; `answer` is the true one if the call was done."""
-    match rule.fault:
-        case "hang" | "cut":
-            return Cut()
-        case "truncate":
-            return Truncated(answer or _seeded(rule, call))
-        case "html":
+def damaged(fault: CallFault, call: Call, answer: Answer | None, portal_id: int) -> Reply:
+    """The reply to a call that a fault struck; `answer` is the true one if the call was done."""
+    match fault:
+        case Hang() | Cut():
+            return Dropped()
+        case Truncated():
+            return Halved(answer or _nothing(call))
+        case Page():
             return _page(200, call)
-        case "drift" | "lump" | "empty":
-            return _bent(rule.fault, answer, call)
+        case Answered():
+            return _answered(fault, call)
+        case RefuseBatch():
+            refused = refused_batch(fault, call, portal_id)
+            return refused.answer(call.correlation_id)
+        case Drift() | Lump() | Empty() | Slow():
+            return _bent(fault, answer or _nothing(call))
         case _:
-            return _seeded(rule, call, portal_id)
+            assert_never(fault)
 
 
-def _bent(fault: str, answer: Answer | None, call: Call) -> Answer:
-    answer = answer or Answer(201 if call.operation == "create" else 200, _empty())
-    if fault == "drift":
-        answer.status = {200: 201, 201: 200}.get(answer.status, answer.status)
-    elif fault == "lump":
-        _lump(answer)
+def _nothing(call: Call) -> Answer:
+    document = {"status": "COMPLETE", "results": [], "errors": []}
+    return Answer(201 if call.operation == "create" else 200, document)
+
+
+def _bent(fault: Drift | Lump | Empty | Slow, answer: Answer) -> Answer:
+    match fault:
+        case Drift():
+            answer.status = _DRIFTED.get(answer.status, answer.status)
+        case Lump():
+            _lump(answer)
+        case Empty() if isinstance(answer.document, dict) and "results" in answer.document:
+            answer.document["results"] = []
     return answer
-
-
-def _empty() -> dict[str, Any]:
-    return {"status": "COMPLETE", "results": [], "errors": []}
 
 
 def _lump(answer: Answer) -> None:
@@ -77,53 +99,54 @@ def _lump(answer: Answer) -> None:
     answer.document["numErrors"] = 1
 
 
-def _seeded(rule: FaultRule, call: Call, portal_id: int = 0) -> Answer:
-    if rule.fault == "refuse-batch":
-        return refused_batch(rule, call.subjects, call.chosen.blamed, portal_id).answer(
-            call.correlation_id
-        )
-    if rule.body == "empty":
-        made = Answer(rule.status, body=b"")
-    elif rule.body == "html":
-        made = _page(rule.status, call)
+def _answered(fault: Answered, call: Call) -> Answer:
+    if fault.body == "empty":
+        made = Answer(fault.status, body=b"")
+    elif fault.body == "html":
+        made = _page(fault.status, call)
     else:
-        made = _refusal(rule).answer(call.correlation_id)
-    if rule.retry_after is not None:
-        made.headers["Retry-After"] = str(rule.retry_after)
+        made = _refusal(fault, call).answer(call.correlation_id)
+    if fault.retry_after is not None:
+        made.headers["Retry-After"] = str(fault.retry_after)
     return made
 
 
-def _refusal(rule: FaultRule) -> Refusal:
-    match rule.status:
+def _refusal(fault: Answered, call: Call) -> Refusal:
+    message = fault.message or _TITLES.get(fault.status, "")
+    match fault.status:
         case 401:
-            return expired() if rule.category == "EXPIRED_AUTHENTICATION" else unauthenticated()
+            return expired() if fault.category == "EXPIRED_AUTHENTICATION" else unauthenticated()
         case 403:
-            return forbidden(("crm.objects.orders.write",))
+            return forbidden(needed_scopes(call))
         case 429:
-            return throttled(rule.policy)
+            return throttled(fault.policy)
         case status if status >= 500:
-            return refusal(status, rule.message or _TITLES.get(status, "internal error"))
+            return refusal(status, message or "internal error")
         case status:
-            named = rule.category if rule.message else None
-            return refusal(status, rule.message or _TITLES.get(status, "refused"), named)
+            return refusal(status, message or "refused", fault.category or None)
 
 
-def refused_batch(
-    rule: FaultRule, subjects: tuple[Subject, ...], blamed: tuple[int, ...], portal_id: int
-) -> Refusal:
-    """A batch refused whole because of the `blamed` records, in the manner `blame` says."""
-    struck = [subjects[index] for index in blamed]
-    if rule.blame == "ids":
-        message = rule.message or "Some inputs were invalid. Check that they are allowed"
-        return validation(message, context={"ids": [each.key for each in struck]})
-    if rule.blame == "nobody":
-        return refusal(409, rule.message or "Order already exists", "CONFLICT")
-    name = (
-        rule.property_name or next(iter(struck[0].properties), "hs_order_name") if struck else "?"
-    )
-    value = struck[0].properties.get(name, "") if struck else ""
-    text = rule.message or f"{value} was not one of the allowed options"
-    details = (Detail(rule.code, name, text),)
+def refused_batch(fault: RefuseBatch, call: Call, portal_id: int) -> Refusal:
+    """A batch refused whole because of the blamed inputs, in the manner `blame` says."""
+    struck = [call.subjects[place] for place in call.chosen.blamed]
+    match fault.blame:
+        case "ids":
+            message = fault.message or "Some inputs were invalid. Check that they are allowed"
+            return validation(message, context={"ids": [each.key for each in struck]})
+        case "nobody":
+            label = call.kind.label.capitalize() if call.kind else "Record"
+            return refusal(409, fault.message or f"{label} already exists", "CONFLICT")
+        case "property":
+            return _of_a_property(fault, struck, portal_id)
+        case _:
+            assert_never(fault.blame)
+
+
+def _of_a_property(fault: RefuseBatch, struck: list[Subject], portal_id: int) -> Refusal:
+    sent: dict[str, Any] = dict(struck[0].properties) if struck else {}
+    name = fault.property_name or next(iter(sent), "?")
+    text = fault.message or f"{sent.get(name, '')} was not one of the allowed options"
+    details = (Detail(fault.code, name, text),)
     message = property_message(details, portal_id)
     return whole_refusal([RecordRefusal("VALIDATION_ERROR", message, details)], portal_id)
 

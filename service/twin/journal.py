@@ -46,10 +46,10 @@ class Journal:
             while self._held_writes > self._most_writes:
                 self._held_writes -= len(self.writes.popleft()[-1])
 
-    def note(self, call: Call, status: int, elapsed: float, fault: str) -> None:
+    def note(self, call: Call, status: int, elapsed: float) -> None:
         """Enter an answered call; `status` 0 is a connection dropped without an answer."""
         self.by_status[call.operation, status] += 1
-        if fault:
+        if fault := call.chosen.word:
             self.faults[fault] += 1
         if self._keep == "off":
             return

@@ -6,7 +6,7 @@ A frozen value: the twin never changes its options; live changes go through `/_t
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.twin.faults import FaultRule
+from service.twin.faults import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class TwinOptions:
             the strings of the specification.
 
     Faults and memory
-        faults: the script, tried in order; see `FaultRule`.
+        faults: the script, tried in order; see `service.twin.faults`.
         journal: what is kept for `/_twin/journal`: `off`, `calls`, or calls and `writes`.
         journal_size: how many calls, and ten times as many writes, are kept.
         history_depth: entries kept per property.
@@ -112,7 +112,7 @@ class TwinOptions:
     search_lag: float = 0.0
     numeric_association_ids: bool = False
 
-    faults: tuple[FaultRule, ...] = ()
+    faults: tuple[Rule, ...] = ()
     journal: Literal["off", "calls", "writes"] = "writes"
     journal_size: int = 10_000
     history_depth: int = 20

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
 """
 # What changes rarely and is small is kept whole, one document each.
-_WHOLE = ("associations", "properties", "pipelines", "create", "create_one", "merge", "forget")
+_WHOLE = ("associations", "properties", "pipelines")
+_LINKING = ("create", "create_one", "merge", "forget")
 
 
 class Store:
@@ -49,7 +50,7 @@ class Store:
 
     def save(self, portal: Portal, call: Call) -> None:
         """Write what a call changed."""
-        if call.method == "GET" or call.operation in ("read", "search"):
+        if call.reads:
             return
         touched = {(written.kind, written.id) for written in call.writes}
         rows = [_row(portal.tables[kind], kind, record_id) for kind, record_id in touched]
@@ -60,7 +61,7 @@ class Store:
             )
             if call.operation in ("merge", "forget"):
                 self._rewrite(portal)
-            if call.operation in _WHOLE or touched:
+            if call.group in _WHOLE or call.operation in _LINKING or touched:
                 self._save_facts(portal)
 
     def rewrite(self, portal: Portal) -> None:

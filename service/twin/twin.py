@@ -11,7 +11,9 @@ from typing import Any
 from service.twin.account.portal import Portal
 from service.twin.clock import Clock, iso
 from service.twin.damage import damaged
-from service.twin.faults import FaultRule, FaultScript
+from service.twin.faults.faults import Hang, Rule
+from service.twin.faults.script import FaultScript
+from service.twin.faults.when import Asked
 from service.twin.gates.access import Access, Identity
 from service.twin.gates.limits import Limits
 from service.twin.gates.races import Races
@@ -67,22 +69,25 @@ class Twin:
         watched = self.options.journal != "off" or self.options.racing_upserts != "serial"
         if watched or self.script.rules:
             call.subjects = subjects_of(self.portal, call)
-        kind = call.kind.name if call.kind else ""
-        elapsed = self.clock.elapsed()
-        call.chosen = self.script.choose(call.operation, kind, elapsed, lambda: call.subjects)
+        asked = Asked(
+            (call.operation, call.group),
+            call.kind.names if call.kind else (),
+            call.end.names if call.end else (),
+        )
+        call.chosen = self.script.choose(asked, self.clock.elapsed(), lambda: call.subjects)
         with self.races.running(self.portal, call):
             if delay := self.options.latency + call.chosen.delay:
                 await asyncio.sleep(delay)
             return await self._befallen(call, operation, hang)
 
     async def _befallen(self, call: Call, operation: Operation, hang: Pause) -> Reply:
-        rule = call.chosen.whole
-        if rule is None:
+        fault = call.chosen.whole
+        if fault is None:
             return self._carried_out(call, operation)
-        answer = self._carried_out(call, operation) if rule.writes else None
-        if rule.fault == "hang":
-            await hang(rule.seconds)
-        return damaged(rule, call, answer, self.options.portal_id)
+        answer = self._carried_out(call, operation) if fault.written else None
+        if isinstance(fault, Hang):
+            await hang(fault.seconds)
+        return damaged(fault, call, answer, self.options.portal_id)
 
     def _carried_out(self, call: Call, operation: Operation) -> Answer:
         call.stamp = self.clock.stamp()
@@ -96,12 +101,8 @@ class Twin:
         return answer
 
     def _entered(self, call: Call, reply: Reply, identity: Identity | None) -> Reply:
-        rule = call.chosen.whole
-        fault = rule.fault if rule else ""
-        if not fault and call.chosen.records:
-            fault = next(iter(call.chosen.records.values())).fault
         status = reply.status if isinstance(reply, Answer) else 0
-        self.journal.note(call, status, self.clock.elapsed(), fault)
+        self.journal.note(call, status, self.clock.elapsed())
         answer = reply if isinstance(reply, Answer) else getattr(reply, "answer", None)
         if isinstance(answer, Answer):
             answer.headers["X-HubSpot-Correlation-Id"] = call.correlation_id
@@ -114,7 +115,7 @@ class Twin:
                 )
         return reply
 
-    def arm(self, rules: Sequence[FaultRule]) -> None:
+    def arm(self, rules: Sequence[Rule]) -> None:
         """Replace the fault script; its seconds count from now."""
         self.script.replace(rules, self.clock.elapsed())
 

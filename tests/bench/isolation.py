@@ -6,7 +6,7 @@ import logging
 import structlog
 
 from service.core.hubspot.budget import BudgetPolicy
-from service.twin import FaultRule, TwinOptions
+from service.twin import Rule, TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import event, stage
 
@@ -31,11 +31,11 @@ def isolation() -> None:
     print("    for comparison: one by one after a refusal 17 records/s, halving alone 85")
 
 
-def _refusing(blame: str) -> FaultRule:
-    return FaultRule(fault="refuse-batch", where={"hs_order_note": POISON}, blame=blame)  # type: ignore[arg-type]
+def _refusing(blame: str) -> Rule:
+    return parse_fault(f"refuse-batch where=hs_order_note:{POISON} blame={blame}")
 
 
-async def _carried(faults: tuple[FaultRule, ...]) -> tuple[float, int]:
+async def _carried(faults: tuple[Rule, ...]) -> tuple[float, int]:
     poison = {"hs_total_price": POISON} if not faults else {"hs_order_note": POISON}
     bodies = [
         event(n, f"A-{n}", hs_order_name="x", **(poison if n % 100 == 37 else {}))

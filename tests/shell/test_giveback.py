@@ -11,7 +11,7 @@ from service.core.outgoing import Outgoing
 from service.core.settlement.retries import CEILING, RetryPolicy
 from service.settings.config import HELD_AT_MOST
 from service.shell.pipeline import Shell
-from service.twin import FaultRule, TwinOptions
+from service.twin import Rule, TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import PORTAL, Stage, event, stage, until
 
@@ -58,42 +58,42 @@ class Case:
     """A situation, and for how long it may keep a delivery."""
 
     bodies: list[bytes]
-    faults: tuple[FaultRule, ...] = ()
+    faults: tuple[Rule, ...] = ()
     at_most: float = IN_PATIENCE
     returns: int = 1
     calls: int = 190  # per 10 s, of our own budget
     wrap: Callable[[Shell], Shell] = _unchanged
 
 
-def _answer(status: int, **how) -> FaultRule:
-    return FaultRule(fault="answer", status=status, until=HALF_AN_HOUR, **how)
+def _answer(status: int, *how: str) -> Rule:
+    return parse_fault(" ".join([str(status), f"until={HALF_AN_HOUR}", *how]))
 
 
 CASES = {
     "outage": Case(_orders(300), (_answer(503),)),
-    "outage of writes": Case(_orders(300), (_answer(503, operation=("upsert",)),), returns=14),
-    "half of the calls fail": Case(_orders(300), (_answer(503, rate=0.5),), returns=5),
-    "calls that hang": Case(_orders(300), (FaultRule(fault="hang", rate=0.5, seconds=60.0),)),
-    "silence": Case(_orders(300), (FaultRule(fault="vanish", rate=1.0),), returns=0),
+    "outage of writes": Case(_orders(300), (_answer(503, "operation=upsert"),), returns=14),
+    "half of the calls fail": Case(_orders(300), (_answer(503, "rate=0.5"),), returns=5),
+    "calls that hang": Case(_orders(300), (parse_fault("hang rate=0.5 seconds=60"),)),
+    "silence": Case(_orders(300), (parse_fault("vanish rate=1"),), returns=0),
     "throttle": Case(_orders(300), (_answer(429),)),
     "locked": Case(_orders(300), (_answer(423),), returns=14),
-    "daily limit": Case(_orders(300), (_answer(429, policy="DAILY"),)),
+    "daily limit": Case(_orders(300), (_answer(429, "policy=DAILY"),)),
     "paused for a bad token": Case(_orders(300), (_answer(401),)),
-    "slow": Case(_orders(1500), (FaultRule(fault="slow", seconds=20.0),), returns=0),
+    "slow": Case(_orders(1500), (parse_fault("slow seconds=20"),), returns=0),
     "result queue full": Case(_orders(1500), wrap=_full(2 * HALF_AN_HOUR)),
     # The rare rest: nothing but the broker's own clock bounds it.
     "throttled nine times of ten": Case(
-        _orders(1500), (_answer(429, rate=0.9),), at_most=HELD_AT_MOST
+        _orders(1500), (_answer(429, "rate=0.9"),), at_most=HELD_AT_MOST
     ),
     "isolation on a tiny quota": Case(
         _orders(1000),
-        (FaultRule(fault="refuse-batch", key="A-*", blame="nobody"),),
+        (parse_fault("refuse-batch key=A-* blame=nobody"),),
         at_most=HELD_AT_MOST,
         calls=10,
     ),
     "one order fails again and again": Case(
         [*_kept_apart(12, "B-1"), *_orders(50)],
-        (FaultRule(fault="hang", key="B-1", seconds=60.0),),
+        (parse_fault("hang key=B-1 seconds=60"),),
         at_most=HELD_AT_MOST,
         returns=3,
     ),
@@ -141,7 +141,7 @@ def test_the_gauge_knows_what_is_in_flight_and_what_waits_to_be_published() -> N
 
 def test_a_pause_that_begins_while_publishing_hangs_keeps_the_intake_closed() -> None:
     """Two reasons to keep it closed: it opens when both are gone."""
-    bad_token = FaultRule(fault="answer", status=401, since=10.0, until=1000.0)
+    bad_token = parse_fault("401 since=10 until=1000")
 
     async def story() -> float:
         async with stage(replace(PLAIN, faults=(bad_token,)), wrap=_full(500.0)) as on:

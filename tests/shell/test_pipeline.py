@@ -13,7 +13,7 @@ from service.core.settlement.retries import RetryPolicy
 from service.core.waiting.backlog import BatchPolicy
 from service.demo.samples import samples
 from service.hubspot.token import StaticToken
-from service.twin import FaultRule, TwinOptions
+from service.twin import Rule, TwinOptions, parse_fault
 from tests import virtual_time
 from tests.one_by_one import one_by_one, shown
 from tests.stage import PORTAL, Stage, event, stage, until
@@ -79,7 +79,7 @@ def test_real_traffic_ends_as_one_by_one_application_would_in_few_calls() -> Non
 def test_an_outage_is_nobodys_dead_letter() -> None:
     """Half an hour of 503: intake pauses, what is held goes back, a handful of deliveries each."""
     bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(500)]
-    outage = FaultRule(fault="answer", status=503, until=1800.0)
+    outage = parse_fault("503 until=1800")
 
     async def story() -> None:
         async with stage(TwinOptions(latency=0.02, faults=(outage,), calls=0)) as on:
@@ -95,7 +95,7 @@ def test_an_outage_is_nobodys_dead_letter() -> None:
 def test_an_outage_of_writes_alone_is_nobodys_dead_letter() -> None:
     """The probe reads, and reads work: resuming gets slower as long as no write succeeds."""
     bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(50)]
-    outage = FaultRule(fault="answer", status=502, operation=("upsert",), until=1800.0)
+    outage = parse_fault("502 operation=upsert until=1800")
 
     async def story() -> None:
         async with stage(TwinOptions(latency=0.02, faults=(outage,), calls=0)) as on:
@@ -109,7 +109,7 @@ def test_an_outage_of_writes_alone_is_nobodys_dead_letter() -> None:
 
 def test_a_night_without_writes_leaves_deliveries_enough() -> None:
     """The broker dead-letters what went back 50 times."""
-    outage = FaultRule(fault="answer", status=502, operation=("upsert",), until=43_200.0)
+    outage = parse_fault("502 operation=upsert until=43200")
 
     async def story() -> None:
         async with stage(TwinOptions(latency=0.02, faults=(outage,), calls=0)) as on:
@@ -122,7 +122,7 @@ def test_a_night_without_writes_leaves_deliveries_enough() -> None:
 
 
 def test_one_order_alone_in_an_outage_waits_for_it() -> None:
-    outage = FaultRule(fault="answer", status=503, until=600.0)
+    outage = parse_fault("503 until=600")
 
     async def story() -> None:
         async with stage(TwinOptions(faults=(outage,), calls=0)) as on:
@@ -136,7 +136,7 @@ def test_one_order_alone_in_an_outage_waits_for_it() -> None:
 @pytest.mark.parametrize(("key", "exhausted"), [("A-13", 1), ("", 0)])
 def test_a_lock_is_blamed_on_the_locked_order_alone(key: str, exhausted: int) -> None:
     """A 423 is about the whole call and names nobody; one that meets every call is nobody's fault."""
-    lock = FaultRule(fault="answer", status=423, key=key, until=600.0)
+    lock = parse_fault(f"423 key={key} until=600")
     bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(300)]
 
     async def story() -> None:
@@ -150,7 +150,7 @@ def test_a_lock_is_blamed_on_the_locked_order_alone(key: str, exhausted: int) ->
 
 
 def test_one_order_that_makes_its_calls_fail_is_given_up_and_its_neighbours_are_not() -> None:
-    poison = FaultRule(fault="answer", status=500, key="A-13")
+    poison = parse_fault("500 key=A-13")
     bodies = [event(n, f"A-{n}", hs_order_name="x") for n in range(100)]
 
     async def story() -> None:
@@ -166,14 +166,14 @@ def test_one_order_that_makes_its_calls_fail_is_given_up_and_its_neighbours_are_
 @pytest.mark.parametrize(
     "fault",
     [
-        FaultRule(fault="answer", status=401, until=60.0),
-        FaultRule(fault="answer", status=403, until=60.0),
-        FaultRule(fault="answer", status=477, retry_after=30, until=60.0),
-        FaultRule(fault="answer", status=429, policy="DAILY", until=60.0),
+        parse_fault("401 until=60"),
+        parse_fault("403 until=60"),
+        parse_fault("477 retry_after=30 until=60"),
+        parse_fault("429 policy=DAILY until=60"),
     ],
     ids=["bad token", "missing scope", "migration", "daily limit"],
 )
-def test_a_fault_of_the_set_up_condemns_no_event(fault: FaultRule) -> None:
+def test_a_fault_of_the_set_up_condemns_no_event(fault: Rule) -> None:
     async def story() -> None:
         async with stage(TwinOptions(faults=(fault,), calls=0)) as on:
             on.queue.put([event(n, f"A-{n}", hs_order_name="x") for n in range(5)])
@@ -219,7 +219,7 @@ def test_a_repeat_of_an_applied_event_gets_the_same_outcome_and_no_second_write(
 
 
 def test_a_timeout_after_the_write_does_not_claim_creation() -> None:
-    lost = FaultRule(fault="hang", nth=(1,), seconds=100.0)
+    lost = parse_fault("hang nth=1 seconds=100")
 
     async def story() -> None:
         async with stage(TwinOptions(faults=(lost,), calls=0), timeout=5.0) as on:
@@ -233,7 +233,7 @@ def test_a_timeout_after_the_write_does_not_claim_creation() -> None:
 
 
 def test_a_record_that_hubspot_never_mentions_is_exhausted_never_applied() -> None:
-    silent = FaultRule(fault="vanish", key="A-3")
+    silent = parse_fault("vanish key=A-3")
 
     async def story() -> None:
         async with stage(
@@ -286,7 +286,7 @@ def test_stopping_settles_what_is_held_and_requeues_the_rest() -> None:
 
 
 def test_stopping_in_an_outage_ends_within_the_grace() -> None:
-    dead = FaultRule(fault="hang", seconds=1e6)
+    dead = parse_fault("hang seconds=1e+06")
 
     async def story() -> float:
         async with stage(TwinOptions(faults=(dead,), calls=0), grace=25.0) as on:
@@ -465,7 +465,7 @@ def test_a_repeat_of_an_event_that_fails_is_tried_in_its_place_before_newer_even
     """e1 fails; its repeat, which came before e2, is tried before e2 and fails again: e2 stands."""
 
     async def story() -> None:
-        flaky = FaultRule(fault="refuse", key="A-1", times=1)
+        flaky = parse_fault("refuse key=A-1 times=1")
         async with stage(TwinOptions(latency=0.5, calls=0, faults=(flaky,))) as on:
             first = event(1, "A-1", hs_order_name="old")
             on.queue.put([first])

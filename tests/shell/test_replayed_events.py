@@ -8,7 +8,7 @@ import pytest
 
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.waiting.backlog import BatchPolicy
-from service.twin import FaultRule, TwinOptions
+from service.twin import TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import EPOCH, PORTAL, Stage, stage, until
 
@@ -170,7 +170,7 @@ def test_a_replay_waits_behind_newer_events_of_its_order_and_then_sees_them() ->
 
 
 def test_a_replay_whose_answer_is_lost_does_not_take_itself_for_newer() -> None:
-    lost = FaultRule(fault="hang", operation=("upsert",), times=1, written=True)
+    lost = parse_fault("hang operation=upsert times=1 written=true")
 
     async def story() -> None:
         options = TwinOptions(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.core.waiting.backlog import BatchPolicy
-from service.twin import FaultRule, TwinOptions
+from service.twin import TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import event, stage, until
 
@@ -34,7 +34,7 @@ def test_beside_a_client_that_takes_half_there_is_at_most_one_429_a_window() -> 
 
 @pytest.mark.parametrize(("blame", "most"), [("ids", 2), ("nobody", 15)])
 def test_a_whole_batch_refusal_costs_few_calls(blame: str, most: int) -> None:
-    poison = FaultRule(fault="refuse-batch", where={"hs_order_note": "poison"}, blame=blame)  # type: ignore[arg-type]
+    poison = parse_fault(f"refuse-batch where=hs_order_note:poison blame={blame}")
 
     async def story() -> int:
         async with stage(TwinOptions(latency=0.02, calls=0, faults=(poison,))) as on:

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.twin import FaultRule, Twin, parse_fault, read_script
+from service.twin import Rule, Twin, When, parse_fault, read_script
+from service.twin.faults.faults import Answered, Hang, Vanish
 from tests.twin.lab import ARCHIVE, CREATE, ORDERS, READ, UPSERT, fresh, hubspot, inputs, order, put
 
 pytestmark = pytest.mark.looptime
@@ -303,22 +304,22 @@ async def test_the_script_is_replaced_while_the_twin_runs():
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("503", FaultRule(fault="answer", status=503)),
+        ("503", Rule(Answered(status=503))),
         (
             "429 policy=DAILY retry_after=5",
-            FaultRule(fault="answer", status=429, policy="DAILY", retry_after=5),
+            Rule(Answered(status=429, policy="DAILY", retry_after=5)),
         ),
         (
             "hang operation=upsert,update nth=3,7 seconds=5",
-            FaultRule(fault="hang", operation=("upsert", "update"), nth=(3, 7), seconds=5.0),
+            Rule(Hang(seconds=5.0), When(operation=("upsert", "update"), nth=(3, 7))),
         ),
         (
             "vanish where=hs_order_name:V* where=hs_tags:x written=true",
-            FaultRule(fault="vanish", where={"hs_order_name": "V*", "hs_tags": "x"}, written=True),
+            Rule(Vanish(written=True), When(where={"hs_order_name": "V*", "hs_tags": "x"})),
         ),
     ],
 )
-def test_the_short_form_of_a_rule(text: str, rule: FaultRule):
+def test_the_short_form_of_a_rule(text: str, rule: Rule):
     assert parse_fault(text) == rule
 
 
@@ -334,6 +335,8 @@ def test_the_short_form_of_a_rule(text: str, rule: FaultRule):
         "503 body=xml",
         "429 policy=WEEKLY",
         "refuse-batch blame=me",
+        "vanish seconds=3",
+        "cut policy=DAILY",
     ],
 )
 def test_a_wrong_rule_is_refused_with_a_sentence(text: str):

@@ -19,6 +19,16 @@ class Kind:
         """`ORDER`, as HubSpot's messages call it."""
         return self.singular.upper()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Every way to spell it in a path."""
+        return frozenset((self.name, self.singular, self.type_id))
+
+    @property
+    def scope(self) -> str:
+        """What it is called in the names of scopes."""
+        return self.name
+
 
 ORDERS = Kind("orders", "order", "0-123")
 LINE_ITEMS = Kind("line_items", "line_item", "0-8")

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.twin.account.portal import Portal
-from service.twin.faults import FaultRule
+from service.twin.faults.faults import Refuse
 from service.twin.operations.answers import refusal
 from service.twin.operations.call import Call
 from service.twin.options import TwinOptions
 
-_LOST = FaultRule(fault="refuse", category="CONFLICT", message="Order already exists")
+_LOST = Refuse(category="CONFLICT", message="Record already exists")
 
 
 class Races:

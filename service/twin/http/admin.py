@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from service.twin.account.kinds import kind_named
-from service.twin.scripts import read_script
+from service.twin.faults import read_script
 from service.twin.twin import Twin
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -23,7 +23,7 @@ from service.twin.account.portal import Portal
 from service.twin.gates.oauth import TokenOffice
 from service.twin.http import admin
 from service.twin.http.routes import Path, paths
-from service.twin.operations.answers import Answer, Cut, Reply, Truncated, refusal
+from service.twin.operations.answers import Answer, Dropped, Halved, Reply, refusal
 from service.twin.operations.call import Call
 from service.twin.twin import Twin
 
@@ -86,6 +86,8 @@ class Endpoint:
             now=twin.clock.now(),
             stamp=twin.clock.stamp(),
             correlation_id=twin.portal.uuid(),
+            group=self._path.group,
+            end=kind_named(params.get("to", "")),
         )
 
 
@@ -113,13 +115,13 @@ async def _put(reply: Reply, scope: Scope, send: Send) -> None:
     match reply:
         case Answer():
             await _put_answer(reply, send)
-        case Truncated(answer):
+        case Halved(answer):
             body = answer.encoded()
             await send(_head(answer, len(body)))
             half = body[: len(body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
             await _drop(scope, abrupt=False)
-        case Cut():
+        case Dropped():
             await _drop(scope, abrupt=True)
 
 

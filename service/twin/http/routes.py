@@ -22,7 +22,10 @@ from service.twin.operations.operation import Operation
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One route: `version` where the path itself names none; `open` needs no token."""
+    """One route: `version` where the path itself names none; `open` needs no token.
+
+    `name` is what faults and the journal call the endpoint, `group` what they call all of its kin.
+    """
 
     method: str
     pattern: str
@@ -30,6 +33,7 @@ class Path:
     operation: Operation
     version: str = "v3"
     open: bool = False
+    group: str = ""
 
 
 _OBJECTS = ("/crm/v3/objects/{kind}", "/crm/objects/{version:dated}/{kind}")
@@ -53,22 +57,22 @@ _LINKS = (
     ("v4", "/crm/v4/objects/{kind}/{id}/associations"),
     ("", "/crm/objects/{version:dated}/{kind}/{id}/associations"),
 )
-_ON_LINKS: tuple[tuple[str, str, Operation], ...] = (
-    ("PUT", "/default/{to}/{to_id}", association_paths.put_default),
-    ("GET", "/{to}", association_paths.list_links),
-    ("PUT", "/{to}/{to_id}", association_paths.put_v4),
-    ("DELETE", "/{to}/{to_id}", association_paths.delete),
-    ("PUT", "/{to}/{to_id}/{type}", association_paths.put_v3),
-    ("DELETE", "/{to}/{to_id}/{type}", association_paths.delete),
+_ON_LINKS: tuple[tuple[str, str, str, Operation], ...] = (
+    ("PUT", "/default/{to}/{to_id}", "link_one", association_paths.put_default),
+    ("GET", "/{to}", "links_of", association_paths.list_links),
+    ("PUT", "/{to}/{to_id}", "link_one", association_paths.put_v4),
+    ("DELETE", "/{to}/{to_id}", "unlink_one", association_paths.delete),
+    ("PUT", "/{to}/{to_id}/{type}", "link_one", association_paths.put_v3),
+    ("DELETE", "/{to}/{to_id}/{type}", "unlink_one", association_paths.delete),
 )
-_LINK_BATCHES: tuple[tuple[str, str, tuple[tuple[str, Operation], ...]], ...] = (
+_LINK_BATCHES: tuple[tuple[str, str, tuple[tuple[str, str, Operation], ...]], ...] = (
     (
         "v3",
         "/crm/v3/associations/{kind}/{to}/batch",
         (
-            ("create", association_batches.create_v3),
-            ("read", association_batches.read_v3),
-            ("archive", association_batches.archive_batch),
+            ("create", "link", association_batches.create_v3),
+            ("read", "links", association_batches.read_v3),
+            ("archive", "unlink", association_batches.archive_batch),
         ),
     ),
     *(
@@ -76,11 +80,11 @@ _LINK_BATCHES: tuple[tuple[str, str, tuple[tuple[str, Operation], ...]], ...] = 
             version,
             f"{root}/{{kind}}/{{to}}/batch",
             (
-                ("create", association_batches.create_v4),
-                ("read", association_batches.read_v4),
-                ("archive", association_batches.archive_batch),
-                ("labels/archive", association_batches.archive_batch),
-                ("associate/default", association_batches.create_default),
+                ("create", "link", association_batches.create_v4),
+                ("read", "links", association_batches.read_v4),
+                ("archive", "unlink", association_batches.archive_batch),
+                ("labels/archive", "unlink", association_batches.archive_batch),
+                ("associate/default", "link", association_batches.create_default),
             ),
         )
         for version, root in (
@@ -123,22 +127,22 @@ def paths(office: TokenOffice) -> list[Path]:
             for root in _OBJECTS
         ),
         *(
-            Path(method, root + suffix, "associations", operation, version)
-            for method, suffix, operation in _ON_LINKS
+            Path(method, root + suffix, name, operation, version, group="associations")
+            for method, suffix, name, operation in _ON_LINKS
             for version, root in _LINKS
         ),
         *(
-            Path("POST", f"{root}/{verb}", "associations", operation, version)
+            Path("POST", f"{root}/{verb}", name, operation, version, group="associations")
             for version, root, verbs in _LINK_BATCHES
-            for verb, operation in verbs
+            for verb, name, operation in verbs
         ),
         *(
-            Path(method, root + suffix, "properties", operation)
+            Path(method, root + suffix, "properties", operation, group="properties")
             for method, suffix, operation in _ON_PROPERTIES
             for root in _PROPERTIES
         ),
         *(
-            Path(method, root + suffix, "pipelines", operation)
+            Path(method, root + suffix, "pipelines", operation, group="pipelines")
             for method, suffix, operation in _ON_PIPELINES
             for root in _PIPELINES
         ),

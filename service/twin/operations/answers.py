@@ -31,18 +31,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Dropped:
     """No answer: the connection is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Truncated:
+class Halved:
     """The head and the first half of an answer, then the connection is dropped."""
 
     answer: Answer
 
 
-Reply = Answer | Cut | Truncated
+Reply = Answer | Dropped | Halved
 
 
 class Refusal(Exception):  # noqa: N818  (HubSpot refuses; it is no error of the twin)

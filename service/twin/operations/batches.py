@@ -10,7 +10,7 @@ from typing import Any
 
 from service.twin.account.portal import Portal
 from service.twin.account.records import Table
-from service.twin.faults import FaultRule
+from service.twin.faults.faults import Anonymous, Merged, RecordFault, Refuse
 from service.twin.operations import rendering
 from service.twin.operations.answers import Answer, Refusal, refusal, validation
 from service.twin.operations.call import Call, Written, expect_text
@@ -99,7 +99,7 @@ def batch_archive(portal: Portal, call: Call) -> Answer:
     for index, given in enumerate(ids):
         struck = call.chosen.records.get(index)
         record = table.find(given, None)
-        if record is not None and (struck is None or struck.writes):
+        if record is not None and (struck is None or struck.written):
             call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
             table.archive(record, call.stamp)
     return Answer(204)
@@ -127,20 +127,20 @@ def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb:
     return planner.settle(plan, values)
 
 
-def _strike(plans: Sequence[Plan], faults: Mapping[int, FaultRule], portal_id: int) -> None:
-    for index, rule in faults.items():
-        if rule.fault in ("refuse", "anonymous") and plans[index].refusal is None:
-            plans[index].refusal = seeded_refusal(rule, plans[index].entry, portal_id)
+def _strike(plans: Sequence[Plan], faults: Mapping[int, RecordFault], portal_id: int) -> None:
+    for index, fault in faults.items():
+        if isinstance(fault, Refuse | Anonymous) and plans[index].refusal is None:
+            plans[index].refusal = seeded_refusal(fault, plans[index].entry, portal_id)
 
 
-def seeded_refusal(rule: FaultRule, entry: Entry, portal_id: int) -> RecordRefusal:
-    """The refusal that a rule puts on a record; by default of its first property's value."""
-    name = rule.property_name or next(iter(entry.properties), "hs_order_name")
-    if rule.category != "VALIDATION_ERROR":
-        return RecordRefusal(rule.category, rule.message or "The record could not be written")
-    text = rule.message or f"{entry.properties.get(name, '')} was not one of the allowed options"
-    details = (Detail(rule.code, name, text),)
-    return RecordRefusal(rule.category, property_message(details, portal_id), details)
+def seeded_refusal(fault: Refuse | Anonymous, entry: Entry, portal_id: int) -> RecordRefusal:
+    """The refusal that a fault puts on a record; by default of its first property's value."""
+    name = fault.property_name or next(iter(entry.properties), "?")
+    if fault.category != "VALIDATION_ERROR":
+        return RecordRefusal(fault.category, fault.message or "The record could not be written")
+    text = fault.message or f"{entry.properties.get(name, '')} was not one of the allowed options"
+    details = (Detail(fault.code, name, text),)
+    return RecordRefusal(fault.category, property_message(details, portal_id), details)
 
 
 def _refuse_whole(portal: Portal, plans: Sequence[Plan], verb: str, *, collided: bool) -> None:
@@ -187,12 +187,12 @@ def _written(
         if plan.refusal is not None:
             continue
         struck = faults.get(index)
-        if struck is not None and not struck.writes:
+        if struck is not None and not struck.written:
             continue
         result = _apply(portal, call, table, plan)
         if struck is None:
             results.append(result)
-        elif struck.fault == "merged":
+        elif isinstance(struck, Merged):
             other = portal.next_id()
             table.aliases[other] = result["id"]
             result["id"] = result["properties"]["hs_object_id"] = other
@@ -212,7 +212,7 @@ def _apply(portal: Portal, call: Call, table: Table, plan: Plan) -> dict[str, An
 
 
 def _errors(
-    portal: Portal, table: Table, plans: Sequence[Plan], faults: Mapping[int, FaultRule]
+    portal: Portal, table: Table, plans: Sequence[Plan], faults: Mapping[int, RecordFault]
 ) -> list[dict[str, Any]]:
     errors: list[dict[str, Any]] = []
     missing: list[Plan] = []
@@ -223,7 +223,7 @@ def _errors(
             missing.append(plan)
         else:
             struck = faults.get(index)
-            errors.append(_error(plan, anonymous=bool(struck and struck.fault == "anonymous")))
+            errors.append(_error(plan, anonymous=isinstance(struck, Anonymous)))
     if missing:
         entry = _missing_error(table, [plan.entry.id for plan in missing])
         if portal.options.trace_on_missing:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from service.twin.account.kinds import Kind
-from service.twin.faults import Chosen, Subject
+from service.twin.faults.script import Chosen
+from service.twin.faults.when import Subject
 from service.twin.operations.answers import bad_shape, validation
 
 
@@ -41,6 +42,13 @@ class Call:
     chosen: Chosen = field(default_factory=Chosen)
     writes: list[Written] = field(default_factory=list)
     subjects: tuple[Subject, ...] = ()
+    group: str = ""
+    end: Kind | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET" or self.operation in ("read", "search", "links")
 
     @property
     def table_kind(self) -> Kind:
