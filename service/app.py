@@ -20,7 +20,7 @@ from service.core.hubspot.calls import BatchCall
 from service.core.intake.custody import Custody
 from service.core.reasons import Code
 from service.hubspot.client import HubSpot, orders_path
-from service.hubspot.token import RefreshedToken, StaticToken, Token
+from service.hubspot.token import token_of
 from service.rabbitmq import topology
 from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.publisher import Publisher
@@ -201,26 +201,6 @@ def broker_url(settings: Settings) -> str:
 
     url = URL(settings.rabbitmq.url.get_secret_value())
     return str(url.update_query(heartbeat=settings.rabbitmq.heartbeat, name="ordersync"))
-
-
-def token_of(settings: HubSpotSettings) -> Token:
-    """The one way to get a token that the configuration holds."""
-    if settings.token is not None:
-        return StaticToken(settings.token.get_secret_value(), settings.token_file)
-    if (
-        settings.client_id is None
-        or settings.client_secret is None
-        or settings.refresh_token is None
-    ):
-        raise ValueError(
-            "no token and no complete set of OAuth credentials"
-        )  # config.py has checked it
-    return RefreshedToken(
-        settings.client_id,
-        settings.client_secret.get_secret_value(),
-        settings.refresh_token.get_secret_value(),
-        settings.api_version,
-    )
 
 
 def _traces() -> "Traces | None":

@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
-
 from service.doctor import hubspot, rabbitmq
 from service.doctor.dead_letters import properties_used
 from service.doctor.findings import Finding
+from service.hubspot.http import Http
 from service.settings.config import Settings
 
 TIMEOUT = 10.0  # seconds, for each request
@@ -21,6 +20,6 @@ async def examine(settings: Settings, management: str | None = None) -> AsyncIte
     used: frozenset[str] | Finding = frozenset()
     if reached:
         used = await properties_used(settings.rabbitmq, settings.hubspot.id_property)
-    async with httpx.AsyncClient(base_url=settings.hubspot.base_url, timeout=TIMEOUT) as client:
-        async for finding in hubspot.examine(client, settings.hubspot, used):
+    async with Http(settings.hubspot.base_url, timeout=TIMEOUT) as http:
+        async for finding in hubspot.examine(http, settings.hubspot, used):
             yield finding

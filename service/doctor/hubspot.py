@@ -5,10 +5,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import httpx
 import orjson
 
-from service.app import token_of
 from service.clock import stamp
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
@@ -17,6 +15,8 @@ from service.core.hubspot.verdicts import Halted
 from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
 from service.hubspot.client import orders_path
+from service.hubspot.http import Http
+from service.hubspot.token import token_of
 from service.settings.sections import HubSpot
 from service.shell.intermission import PROBE_KEY
 
@@ -29,26 +29,29 @@ READ, WRITE, SCHEMA = (
 LIMIT: Final = "x-hubspot-ratelimit-max"
 
 
+class UnansweredError(Exception):
+    """HubSpot did not answer; the message says how."""
+
+
 async def examine(
-    client: httpx.AsyncClient, settings: HubSpot, used: frozenset[str] | Finding
+    http: Http, settings: HubSpot, used: frozenset[str] | Finding
 ) -> AsyncIterator[Finding]:
     """What is found at HubSpot; nothing after the token where there is none that is accepted.
 
     `used`: properties that dead letters set, or why they cannot be seen.
     """
-    token = await token_of(settings).current(client)
+    token = await token_of(settings).current(http)
     if not isinstance(token, str):
         yield _no_token(token)
         return
-    visit = _Visit(client, settings, token)
+    visit = _Visit(http, settings, token)
     try:
         async for finding in visit.findings(used):
             yield finding
-    except httpx.RequestError as error:
-        said = str(error) or type(error).__name__
+    except UnansweredError as error:
         yield Finding(
             "hubspot",
-            f"{settings.base_url} cannot be reached: {said}",
+            f"{settings.base_url} cannot be reached: {error}",
             Trouble.UNREACHABLE,
             "see that HTTPS to it is let out, and what ORDERSYNC_HUBSPOT__BASE_URL says",
         )
@@ -66,8 +69,8 @@ def _no_token(why: BatchReply | NoReply) -> Finding:
 class _Visit:
     """With a token in hand."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: HubSpot, token: str) -> None:
-        self._client, self._settings = client, settings
+    def __init__(self, http: Http, settings: HubSpot, token: str) -> None:
+        self._http, self._settings = http, settings
         self._headers = {"authorization": f"Bearer {token}"}
         version = settings.api_version
         self._orders = orders_path(version)
@@ -78,7 +81,7 @@ class _Visit:
         answer = await self._get(self._orders, limit="1")
         yield well("hubspot", f"{self._settings.base_url} answers")
         yield _clock(answer)
-        if answer.status_code == 401:
+        if answer.status == 401:
             found = f"HubSpot does not accept it ({_message(answer)})"
             fix = (
                 "copy the private app's access token anew into ORDERSYNC_HUBSPOT__TOKEN or its file"
@@ -95,58 +98,56 @@ class _Visit:
         elif used:
             yield await self._known(used)
 
-    async def _get(self, path: str, **query: str) -> httpx.Response:
-        return await self._client.get(path, params=query, headers=self._headers)
+    async def _get(self, path: str, **query: str) -> BatchReply:
+        return _answered(await self._http.ask("GET", path, headers=self._headers, query=query))
 
-    async def _post(self, endpoint: str, body: bytes) -> httpx.Response:
+    async def _post(self, endpoint: str, body: bytes) -> BatchReply:
+        path = f"{self._orders}/batch/{endpoint}"
         headers = self._headers | {"content-type": "application/json"}
-        return await self._client.post(
-            f"{self._orders}/batch/{endpoint}", content=body, headers=headers
-        )
+        return _answered(await self._http.ask("POST", path, headers=headers, body=body))
 
-    async def _nothing_written(self) -> httpx.Response:
+    async def _nothing_written(self) -> BatchReply:
         """An update of no orders: refused for its scopes, or for being empty."""
         return await self._post("update", b'{"inputs":[]}')
 
     async def _identifying(self) -> Finding:
         name = self._settings.id_property
         answer = await self._get(f"{self._definitions}/{name}")
-        if answer.status_code == 404:
+        if answer.status == 404:
             found = f"orders have no property {name}"
             fix = (
                 "create it in HubSpot with `hasUniqueValue`, or set ORDERSYNC_HUBSPOT__ID_PROPERTY"
             )
             return Finding("property", found, Trouble.WRONG, fix)
-        if answer.status_code == 200:
-            return _unique(name, _document(answer.content))
+        if answer.status == 200:
+            return _unique(name, _document(answer.body))
         return await self._tried(name, answer)
 
-    async def _tried(self, name: str, refused: httpx.Response) -> Finding:
+    async def _tried(self, name: str, refused: BatchReply) -> Finding:
         """Its definition may not be read: try it, as the service's own probe does."""
         call = find([PROBE_KEY], name)
         answer = await self._post(call.endpoint, call.body)
-        reply = BatchReply(answer.status_code, dict(answer.headers), answer.content)
-        match read_keys(call, reply, name)[0]:
+        match read_keys(call, answer, name)[0]:
             case Halted(reason):
                 return Finding("property", reason.message, Trouble.WRONG, "see docs/hubspot.md")
             case _:
-                found = f"{name} identifies orders; its definition answers {refused.status_code}"
+                found = f"{name} identifies orders; its definition answers {refused.status}"
                 return unseen("property", found, f"grant the scope {SCHEMA} to see its definition")
 
     async def _known(self, used: frozenset[str]) -> Finding:
         """Whether orders have the properties that dead letters set."""
         answer = await self._get(self._definitions)
-        if answer.status_code != 200:
-            found = f"the definitions of properties answer {answer.status_code}"
+        if answer.status != 200:
+            found = f"the definitions of properties answer {answer.status}"
             return unseen(LETTERS, found, f"grant the scope {SCHEMA}")
-        missing = used - set(_names(_document(answer.content)))
+        missing = used - set(_names(_document(answer.body)))
         if missing:
             found = f"dead letters set what orders do not have: {', '.join(sorted(missing)[:20])}"
             fix = "create these properties in HubSpot, or mend the events; then `ordersync dlq replay`"
             return Finding(LETTERS, found, Trouble.WRONG, fix)
         return well(LETTERS, f"orders have all {len(used)} properties that dead letters set")
 
-    def _limit(self, answer: httpx.Response) -> Finding:
+    def _limit(self, answer: BatchReply) -> Finding:
         told = answer.headers.get(LIMIT)
         ours = f"{self._settings.calls} calls in {self._settings.window:g} s are configured"
         if told is None:
@@ -155,6 +156,12 @@ class _Visit:
             found = f"{ours}, HubSpot allows {told}; the service keeps to that"
             return unseen("limit", found, f"set ORDERSYNC_HUBSPOT__CALLS to {told} or less")
         return well("limit", f"{ours}, HubSpot allows {told}")
+
+
+def _answered(reply: BatchReply | NoReply) -> BatchReply:
+    if isinstance(reply, NoReply):
+        raise UnansweredError(reply.message)
+    return reply
 
 
 def _names(listed: Mapping[str, Any]) -> Iterator[str]:
@@ -174,14 +181,14 @@ def _unique(name: str, definition: Mapping[str, Any]) -> Finding:
     return Finding("property", found, Trouble.WRONG, fix)
 
 
-def _scope(scope: str, answer: httpx.Response) -> Finding:
-    if answer.status_code != 403:
+def _scope(scope: str, answer: BatchReply) -> Finding:
+    if answer.status != 403:
         return well("scope", scope)
     fix = "grant it in the private app's settings (Scopes); an OAuth app has to be installed again"
     return Finding("scope", f"{scope} is missing", Trouble.NOT_AUTHORISED, fix)
 
 
-def _clock(answer: httpx.Response) -> Finding:
+def _clock(answer: BatchReply) -> Finding:
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:
@@ -203,5 +210,5 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
-def _message(answer: httpx.Response) -> str:
-    return str(_document(answer.content).get("message") or answer.status_code)[:200]
+def _message(answer: BatchReply) -> str:
+    return str(_document(answer.body).get("message") or answer.status)[:200]

@@ -1,12 +1,12 @@
 """RabbitMQ: reachable, new enough, holding the topology, and no policy that lets it drop what it should keep."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import aiormq
-import httpx
 import orjson
 from aiormq.exceptions import (
     AMQPError,
@@ -16,7 +16,9 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
+from service.core.hubspot.answers import NoReply
 from service.doctor.findings import Finding, Trouble, unseen, well
+from service.hubspot.http import Http
 from service.rabbitmq.topology import (
     Exchange,
     NotPermittedError,
@@ -51,8 +53,9 @@ async def examine(settings: RabbitMQ, management: str | None) -> AsyncIterator[F
     there = await survey(url, wanted)
     yield _complete(there)
     yield await _as_wanted(url, wanted, there)
-    async with httpx.AsyncClient(timeout=TIMEOUT) as client:
-        async for finding in _seen_by_management(_Management(client, url, management), wanted):
+    place = _Place(url, management)
+    async with Http(place.root, timeout=TIMEOUT) as http:
+        async for finding in _seen_by_management(_Management(http, place), wanted):
             yield finding
 
 
@@ -117,26 +120,32 @@ async def _as_wanted(url: str, wanted: Topology, there: Mapping[Exchange | Queue
     return well("arguments", "types and arguments are as ordersync needs them")
 
 
-class _Management:
-    """RabbitMQ's management API, with the credentials of the AMQP URL. None: it cannot be seen."""
+class _Place:
+    """Where RabbitMQ's management API is, for the credentials of the AMQP URL."""
 
-    def __init__(self, client: httpx.AsyncClient, amqp: str, named: str | None) -> None:
+    def __init__(self, amqp: str, named: str | None) -> None:
         where = URL(amqp)
         secure = where.scheme == "amqps"
         usual = f"https://{where.host}:15671" if secure else f"http://{where.host}:15672"
         self.root = (named or usual).rstrip("/")
-        self._client = client
-        self._who = httpx.BasicAuth(where.user or "guest", where.password or "guest")
         self.vhost = quote(unquote(where.raw_path[1:]) or "/", safe="")
+        self.who = f"{where.user or 'guest'}:{where.password or 'guest'}"
+
+
+class _Management:
+    """RabbitMQ's management API."""
+
+    def __init__(self, http: Http, place: _Place) -> None:
+        self._http, self.root, self.vhost = http, place.root, place.vhost
+        self._headers = {"authorization": f"Basic {b64encode(place.who.encode()).decode()}"}
 
     async def get(self, path: str) -> Any:
         """The document at a path; None where the API is not there, or does not let us in."""
-        try:
-            answer = await self._client.get(f"{self.root}/api/{path}", auth=self._who)
-        except httpx.RequestError:
+        answer = await self._http.ask("GET", f"/api/{path}", headers=self._headers)
+        if isinstance(answer, NoReply) or answer.status != 200:
             return None
         try:
-            return orjson.loads(answer.content) if answer.status_code == 200 else None
+            return orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             return None
 

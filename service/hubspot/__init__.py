@@ -2,6 +2,7 @@
 
 Its modules:
 
+    http    one request, its answer read up to a limit
     client  BatchCall -> BatchReply | NoReply over HTTP
     token   the bearer token, static or refreshed
 """

@@ -1,24 +1,18 @@
-"""BatchCall -> BatchReply | NoReply over HTTP. The only place that knows httpx, and catches its errors.
+"""BatchCall -> BatchReply | NoReply: the orders' address, the token, one deadline for the whole.
 
-One call, one request: no retries here (core.retries decides), no redirects, one deadline for the whole.
+One call, one request: no retries here (core.settlement.retries decides). How a request is made is http's.
 """
 
 import asyncio
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import httpx
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
+from service.hubspot.http import Http
 from service.hubspot.token import Token
-
-_NOT_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-)
 
 
 def orders_path(api_version: str) -> str:
@@ -40,12 +34,7 @@ class HubSpot:
     ) -> None:
         self._token, self._timeout = token, timeout
         self._path = orders_path(api_version)
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=timeout,
-            transport=transport,
-            headers={"user-agent": "ordersync"},
-        )
+        self._http = Http(base_url, timeout=timeout, transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,39 +45,28 @@ class HubSpot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._client.aclose()
+        await self._http.aclose()
 
     async def send(self, call: BatchCall) -> BatchReply | NoReply:
         """One request. NoReply where no whole answer came within the deadline; never raises for HubSpot's sake."""
         try:
-            async with asyncio.timeout(self._timeout):
-                token = await self._token.current(self._client)
+            async with asyncio.timeout(self._timeout):  # the token's refresh is within it
+                token = await self._token.current(self._http)
                 if isinstance(token, NoReply | BatchReply):
                     return token
-                answer = await self._client.post(
+                return await self._http.ask(
+                    "POST",
                     f"{self._path}/batch/{call.endpoint}",
-                    content=call.body,
-                    params={"archived": "true"} if call.archived else None,
                     headers={
                         "authorization": f"Bearer {token}",
                         "content-type": "application/json",
                     },
+                    query={"archived": "true"} if call.archived else None,
+                    body=call.body,
                 )
         except TimeoutError:
             return NoReply(f"no answer within {self._timeout:g} s", sent=True)
-        except httpx.RequestError as error:
-            return NoReply(_said(error), sent=not isinstance(error, _NOT_SENT))
-        # It is read. A response and its stream hold each other, and what was sent: they would wait for the
-        # collector, 150 KB a call.
-        del answer.stream
-        return BatchReply(
-            answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content
-        )
 
     async def renew(self) -> bool:
         """After a 401: whether there is another token to try."""
         return await self._token.renew()
-
-
-def _said(error: httpx.RequestError) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -9,11 +9,13 @@ import asyncio
 import re
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlencode
 
-import httpx
 import orjson
 
 from service.core.hubspot.answers import BatchReply, NoReply
+from service.hubspot.http import Http
+from service.settings.sections import HubSpot as HubSpotSettings
 
 AHEAD: Final = 60.0  # seconds before expiry at which a token is replaced; HubSpot's live 1800 s
 _DATED = re.compile(r"^\d{4}-\d{2}$")
@@ -22,11 +24,29 @@ _DATED = re.compile(r"^\d{4}-\d{2}$")
 class Token(Protocol):
     """Where a call's token comes from."""
 
-    async def current(self, client: httpx.AsyncClient) -> str | BatchReply | NoReply:
+    async def current(self, http: Http) -> str | BatchReply | NoReply:
         """The token to send; or why there is none, as the answer that the call would have got."""
 
     async def renew(self) -> bool:
         """HubSpot refused the current one: whether another try is worth a call."""
+
+
+def token_of(settings: HubSpotSettings) -> Token:
+    """The one way to get a token that the configuration holds."""
+    if settings.token is not None:
+        return StaticToken(settings.token.get_secret_value(), settings.token_file)
+    if (
+        settings.client_id is None
+        or settings.client_secret is None
+        or settings.refresh_token is None
+    ):  # config.py has checked it
+        raise ValueError("no token and no complete set of OAuth credentials")
+    return RefreshedToken(
+        settings.client_id,
+        settings.client_secret.get_secret_value(),
+        settings.refresh_token.get_secret_value(),
+        settings.api_version,
+    )
 
 
 class StaticToken:
@@ -36,7 +56,7 @@ class StaticToken:
         self._value, self._file = value, file
         self._read_at = _changed_at(file)
 
-    async def current(self, client: httpx.AsyncClient) -> str:  # noqa: ARG002
+    async def current(self, http: Http) -> str:  # noqa: ARG002
         """The token, re-read when its file has changed."""
         if self._file is not None and _changed_at(self._file) != self._read_at:
             self._read()
@@ -79,7 +99,7 @@ class RefreshedToken:
         self._expires = 0.0
         self._refreshing = asyncio.Lock()
 
-    async def current(self, client: httpx.AsyncClient) -> str | BatchReply | NoReply:
+    async def current(self, http: Http) -> str | BatchReply | NoReply:
         """The access token, fresh for at least AHEAD seconds more."""
         async with self._refreshing:
             if (
@@ -87,27 +107,33 @@ class RefreshedToken:
                 and asyncio.get_running_loop().time() < self._expires - AHEAD
             ):
                 return self._value
-            return await self._refresh(client)
+            return await self._refresh(http)
 
     async def renew(self) -> bool:
         """Forget the access token: the next call gets another."""
         had, self._value = self._value is not None, None
         return had
 
-    async def _refresh(self, client: httpx.AsyncClient) -> str | BatchReply | NoReply:
-        try:
-            answer = await client.post(self._path, data=self._form)
-        except httpx.RequestError as error:
-            return NoReply(f"the token endpoint did not answer: {type(error).__name__}", sent=False)
-        said = _object(answer.content)
+    async def _refresh(self, http: Http) -> str | BatchReply | NoReply:
+        answer = await http.ask(
+            "POST",
+            self._path,
+            headers={"content-type": "application/x-www-form-urlencoded"},
+            body=urlencode(self._form).encode(),
+        )
+        if isinstance(answer, NoReply):
+            # No order's write is in doubt: only the token was asked for.
+            return NoReply(f"the token endpoint did not answer: {answer.message}", sent=False)
+        said = _object(answer.body)
         value, lives = said.get("access_token"), said.get("expires_in")
-        if answer.is_success and isinstance(value, str) and isinstance(lives, int | float):
+        granted = 200 <= answer.status < 300
+        if granted and isinstance(value, str) and isinstance(lives, int | float):
             self._value, self._expires = value, asyncio.get_running_loop().time() + lives
             if isinstance(rotated := said.get("refresh_token"), str):
                 self._form["refresh_token"] = rotated
             return value
-        if answer.status_code >= 500 or answer.is_success:
-            return NoReply(f"the token endpoint answered {answer.status_code}", sent=False)
+        if answer.status >= 500 or granted:
+            return NoReply(f"the token endpoint answered {answer.status}", sent=False)
         return _refused(said)
 
 
