@@ -10,7 +10,7 @@ import typer
 
 from service.cli import interrupts, replay
 from service.cli.exits import Exit
-from service.cli.printing import Output, OutputOption, listing, number_of, say, show
+from service.cli.printing import Output, OutputOption, listing, number_of, say, show, visible
 from service.cli.sieving import Limit, QueueName, sieved
 
 if TYPE_CHECKING:
@@ -176,9 +176,16 @@ async def _looking(queue: str | None) -> AsyncIterator[tuple["Looker", "BrokerSe
 
 
 async def _matching(looker: "Looker", wanted: "Sieve") -> AsyncIterator["Found"]:
+    """The letters that are meant; at the end of the queue, which words of the filters none of them has."""
+    from service.core.letters.sieve import Unmatched
+
+    unmatched = Unmatched(wanted)
     async for found in looker.read():
+        unmatched.note(found.letter)
         if wanted.takes(found.letter, found.delivery.body):
             yield found
+    for sentence in unmatched.told():
+        say(visible(sentence))
 
 
 async def _counted(wanted: "Sieve", groups: "Groups", queue: str | None) -> "Groups":
@@ -250,9 +257,10 @@ async def _shown(letter: str, queue: str | None) -> list[dict[str, Any]]:
     from service.core.letters.sieve import Sieve
     from service.settings.config import hubspot_settings
 
-    account = hubspot_settings()
+    account, wanted = hubspot_settings(), Sieve(ids=(letter,))
     async with _looking(queue) as (looker, _):
         return [
             await document(found, account)
-            async for found in _matching(looker, Sieve(ids=(letter,)))
+            async for found in looker.read()
+            if wanted.takes(found.letter, found.delivery.body)
         ]

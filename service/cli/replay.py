@@ -17,7 +17,8 @@ from service.cli.sieving import Limit, QueueName
 
 if TYPE_CHECKING:
     from service.cli.interrupts import Interrupts
-    from service.core.letters.replays import Mend, Report
+    from service.core.letters.mends import Mend
+    from service.core.letters.replays import Report
     from service.core.letters.sieve import Sieve
     from service.dead_letters.planning import Plan, Wishes
     from service.settings.sections import HubSpot
@@ -132,6 +133,7 @@ async def _story(
             send = await stack.enter_async_context(app.asking(account))
         planned = await plan(looker, wishes, send)
         _say_plan(planned, wishes, account, planned_as)
+        _refuse_idle(planned)
         if planned_as is not None:
             return None
         if not planned.groups.total:
@@ -153,11 +155,27 @@ def _say_plan(
     show(rows, planned_as or Output.TABLE, err=planned_as is None)
     for why, count in planned.left.items():
         say(f"{count} not replayed: {visible(why)}")
+    for sentence in planned.unmatched.told():
+        say(visible(sentence))
     say(f"{planned.groups.total} of {number_of(planned.read, 'dead letter')} to replay")
     if planned.groups.total:
         say(_staleness(planned, account, force=wishes.force))
     if wishes.mend:
-        say(f"mended: {visible(wishes.mend.told)} (changes {planned.changed} of them)")
+        say(f"mended: {visible(wishes.mend.told)} (changes {planned.effect.changed} of them)")
+
+
+def _refuse_idle(planned: "Plan") -> None:
+    """A change that makes none is a mistake: nothing goes before somebody has looked.
+
+    Raises:
+        typer.Exit: part of the mend changes nothing; which was said.
+    """
+    idle = list(planned.effect.idle())
+    for sentence in idle:
+        say(visible(sentence))
+    if idle:
+        say("nothing was replayed: leave out what changes nothing, or mend the mend")
+        raise typer.Exit(Exit.FAILED)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +199,7 @@ def _staleness(planned: "Plan", account: "HubSpot | str", *, force: bool) -> str
 
 
 def _mend(sets: list[str], unsets: list[str]) -> "Mend":
-    from service.core.letters.replays import Mend, MendError, checked_path, parse_set
+    from service.core.letters.mends import Mend, MendError, checked_path, parse_set
 
     try:
         return Mend(dict(map(parse_set, sets)), tuple(map(checked_path, unsets)))

@@ -45,13 +45,13 @@ def sieve(  # noqa: PLR0913  (one a filter)
     """What the options mean.
 
     Raises:
-        typer.BadParameter: a time that is none.
+        typer.BadParameter: a reason or a time that is none.
     """
     from service.core.letters.sieve import Sieve
 
     return Sieve(
         ids=tuple(ids or ()),
-        reasons=tuple(reason or ()),
+        reasons=tuple(map(_reason, reason or ())),
         categories=tuple(category or ()),
         orders=tuple(order or ()),
         sources=tuple(source or ()),
@@ -80,6 +80,15 @@ def sieved(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     run.__annotations__ = {option.name: option.annotation for option in options}
     return run
+
+
+def _reason(given: str) -> str:
+    from service.core.letters.sieve import SieveError, known_reason
+
+    try:
+        return known_reason(given)
+    except SieveError as error:
+        raise typer.BadParameter(str(error), param_hint="--reason") from None
 
 
 def _time(given: str | None, option: str) -> datetime | None:

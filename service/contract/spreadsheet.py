@@ -13,7 +13,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, BinaryIO, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,6 +23,7 @@ from service.contract.cells import CellError, Form, as_written, doubt, without_o
 from service.contract.filed import Doubt, Filed, FileError
 from service.core.events.malformed import Fault
 from service.core.events.order_event import OPERATIONS, Operation
+from service.core.misspelt import did_you_mean
 
 Path = tuple[str, ...]  # of a value in an event
 
@@ -117,8 +117,7 @@ def read_constant(text: str) -> tuple[str, str]:
 def _known(name: str) -> str:
     if name in PLACES or name == LEFT_OUT or name.startswith(_PREFIX) or _PROPERTY.fullmatch(name):
         return name
-    near = get_close_matches(name.lower(), PLACES, n=1)
-    guess = f"; did you mean {near[0]}?" if near else ""
+    guess = did_you_mean(name.lower(), PLACES)
     raise SheetError(
         f"{name!r} is neither a field ({', '.join(PLACES)}) nor a property's internal name{guess}"
     )
@@ -185,9 +184,8 @@ def _each_once(header: Sequence[str]) -> None:
 def _mapped_are_there(header: Sequence[str], sheet: Sheet) -> None:
     for name in sheet.targets:
         if name != REST and name not in header:
-            near = get_close_matches(name, header, n=1)
-            guess = f"did you mean {near[0]}?" if near else f"its columns are {', '.join(header)}"
-            raise ColumnsError(f"has no column {name}, which --map names; {guess}")
+            guess = did_you_mean(name, header) or f"; its columns are {', '.join(header)}"
+            raise ColumnsError(f"has no column {name}, which --map names{guess}")
 
 
 def _all_required(
@@ -197,11 +195,11 @@ def _all_required(
     missing = [n for n in REQUIRED if n not in given and not (n == "id" and sheet.make_ids)]
     if not missing:
         return
-    near = {n: get_close_matches(n, [h for h in header if h not in PLACES], n=1) for n in missing}
-    guesses = "".join(f"; did you mean {found[0]} by {n}?" for n, found in near.items() if found)
+    others = [name for name in header if name not in PLACES]
+    guess = did_you_mean(missing[0], others) if len(missing) == 1 else ""
     ids = ", or --make-ids" if "id" in missing else ""
     raise ColumnsError(
-        f"has no column {', '.join(missing)}{guesses}; its columns are {', '.join(header) or 'none'}; "
+        f"has no column {', '.join(missing)}{guess}; its columns are {', '.join(header) or 'none'}; "
         f"--map 'COLUMN={missing[0]}' says which one it is, --constant {missing[0]}=VALUE what it is "
         f"in each row{ids}"
     )

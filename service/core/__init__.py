@@ -13,8 +13,9 @@ The rooms, in the order of an event's life; each room's first page lists its mod
     settlement    Verdict -> Finish | PutBack -> Settlement
     letters       dead letters: written, read back, found, replayed, explained
 
-And two words that all of them use:
+And the words that all of them use:
 
     reasons       why something was refused: the stable codes
     outgoing      a message to publish, as data
+    misspelt      a misspelt word -> the one that may have been meant
 """

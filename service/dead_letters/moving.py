@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from service.core.events.deliveries import Delivery
-from service.core.letters.replays import Replay, producers
+from service.core.letters.mends import producers
+from service.core.letters.replays import Replay
 from service.core.letters.sieve import Sieve
 from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender

@@ -13,8 +13,9 @@ from service.core.hubspot.replies import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Verdict
 from service.core.letters import letters
-from service.core.letters.replays import Mend, MendError, as_sent, changes, event_of, obstacle
-from service.core.letters.sieve import Group, Groups, Sieve
+from service.core.letters.mends import Effect, Mend, MendError, as_sent
+from service.core.letters.replays import event_of, obstacle
+from service.core.letters.sieve import Group, Groups, Sieve, Unmatched
 from service.core.waiting.backlog import HISTORIES
 from service.dead_letters.looker import Found, Looker
 
@@ -47,7 +48,8 @@ class Plan:
     groups: Groups = field(default_factory=Groups)
     read: int = 0  # letters on the queue
     left: dict[str, int] = field(default_factory=dict)  # why not -> how many
-    changed: int = 0  # by the mend
+    effect: Effect = field(default_factory=lambda: Effect(Mend()))
+    unmatched: Unmatched = field(default_factory=lambda: Unmatched(Sieve()))
     unanswered: str | None = None  # why HubSpot did not say what it holds
 
     @property
@@ -102,9 +104,11 @@ class _Asked:
 
 async def plan(looker: Looker, wishes: Wishes, send: Send | None) -> Plan:
     """Read everything once, and give it back. `send` asks HubSpot; without it staleness stays unknown."""
-    made, asked = Plan(), list[_Asked]()
+    made = Plan(effect=Effect(wishes.mend), unmatched=Unmatched(wishes.sieve))
+    asked = list[_Asked]()
     async for found in looker.read():
         made.read += 1
+        made.unmatched.note(found.letter)
         if not wishes.sieve.takes(found.letter, found.delivery.body):
             continue
         meant = event(found, wishes)
@@ -112,7 +116,8 @@ async def plan(looker: Looker, wishes: Wishes, send: Send | None) -> Plan:
             made.leave(meant)
         elif wishes.limit is None or made.groups.total < wishes.limit:
             group = made.groups.add(found.letter)
-            made.changed += bool(wishes.mend) and changes(found.delivery, wishes.mend)
+            if wishes.mend:
+                made.effect.note(found.delivery)
             if meant is not None and group is not None and len(asked) < LOOKED_UP:
                 asked.append(_Asked(meant, group))
     await looker.give_back()

@@ -5,10 +5,11 @@ A line names the variable, says what is wrong, and repeats the value unless it i
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic_core import ErrorDetails
+
+from service.core.misspelt import did_you_mean
 
 PREFIX: Final = "ORDERSYNC_"
 SECRETS_FOLDER: Final = "/var/run/secrets/ordersync"
@@ -40,8 +41,7 @@ def unknown_names(environ: Mapping[str, str], known: Collection[str]) -> Iterato
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper in known or _linked(upper, value):
             continue
-        near = get_close_matches(upper, known, n=1, cutoff=0.8)
-        yield f"{name}: is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+        yield f"{name}: is not a setting{did_you_mean(upper, known, cutoff=0.8)}"
 
 
 def _linked(name: str, value: str) -> bool:

@@ -9,22 +9,24 @@ import pytest
 from service.core.events.events import Contribution
 from service.core.letters import letters, runbook
 from service.core.letters.letters import moment
-from service.core.letters.replays import (
-    SILENT,
+from service.core.letters.mends import (
+    Effect,
     Mend,
     MendError,
-    Report,
     as_sent,
-    changes,
     checked_path,
-    event_of,
-    obstacle,
     parse_set,
     producers,
+)
+from service.core.letters.replays import (
+    SILENT,
+    Report,
+    event_of,
+    obstacle,
     replay,
     steps,
 )
-from service.core.letters.sieve import Groups, Sieve, rows
+from service.core.letters.sieve import Groups, Sieve, SieveError, Unmatched, known_reason, rows
 from service.core.reasons import Code
 from tests.dead_letters.stand import ID_PROPERTY, delivery, event, letter
 
@@ -292,7 +294,7 @@ def test_what_is_no_object_cannot_be_mended(body):
 
 
 @pytest.mark.parametrize(
-    "text", ["properties.total", "=1", "properties.=1", "data=1", "data.x=1", "a.b=1"]
+    "text", ["properties.total", "=1", "properties.=1", "data=1", "data.x=1", "a.b=1", "tenant=eu"]
 )
 def test_a_change_must_name_a_place_and_a_value(text):
     with pytest.raises(MendError):
@@ -390,13 +392,86 @@ def test_an_event_is_judged_as_it_will_be_sent():
 
 
 @pytest.mark.parametrize(
-    ("mend", "changed"),
+    ("mend", "changed", "idle"),
     [
-        (Mend(unset=("data.properties.absent",)), False),
-        (Mend(unset=("data.properties.note",)), True),
-        (Mend({"data.properties.note": "x"}), False),
-        (Mend({"data.properties.note": "y"}), True),
+        (Mend({"data.properties.note": "y"}, ("data.properties.total",)), 2, []),
+        (
+            Mend({"data.properties.note": "x"}),
+            0,
+            ["--set data.properties.note: they hold this value already"],
+        ),
+        (Mend({"data.properties.paid": 1}), 2, []),  # to Python, True is 1
+        (
+            Mend({"data.properties.note": "y"}, ("data.properties.totl",)),
+            2,
+            [
+                "--unset data.properties.totl: none of them has it; did you mean data.properties.total?"
+            ],
+        ),
+        (Mend(unset=("sequence",)), 0, ["--unset sequence: none of them has it"]),
     ],
 )
-def test_whether_a_mend_changes_anything(mend, changed):
-    assert changes(delivery(event(1, "A-1", note="x")), mend) is changed
+def test_the_parts_of_a_mend_that_change_nothing_are_told(mend, changed, idle):
+    effect = Effect(mend)
+    for number in range(2):
+        effect.note(delivery(event(number, "A-1", note="x", total=5, paid=True)))
+
+    assert list(effect.idle()) == idle
+    assert effect.changed == changed
+
+
+def test_a_part_that_changes_one_of_many_is_not_idle():
+    effect = Effect(Mend(unset=("data.properties.note",)))
+    effect.note(delivery(event(1, "A-1", note="x")))
+    effect.note(delivery(event(2, "A-2")))
+
+    assert (list(effect.idle()), effect.changed) == ([], 1)
+    assert list(Effect(Mend(unset=("time",))).idle()) == []  # no letter, no judgement
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("total", "did you mean properties.total?"),
+        ("data.total", "did you mean properties.total?"),
+        ("propertes.total", "did you mean properties.total?"),
+        ("subjct", "did you mean subject?"),
+        ("id_property", "did you mean data.id_property?"),
+        ("data.properties", "nothing would be changed"),
+        ("properties.", "nothing would be changed"),
+    ],
+)
+def test_a_path_that_changes_nothing_is_refused_with_the_one_that_was_meant(path, told):
+    with pytest.raises(MendError, match=r"is neither properties\.NAME nor a field") as caught:
+        parse_set(f"{path}=5")
+
+    assert str(caught.value).endswith(told)
+
+
+def test_a_reason_that_no_letter_can_have_is_refused_with_the_one_that_was_meant():
+    assert [known_reason(code) for code in (*Code, *runbook.BROKER_REASONS, "unknown")]
+    with pytest.raises(
+        SieveError, match=r"'property_unkown' is no reason code .* did you mean property_unknown\?"
+    ):
+        known_reason("property_unkown")
+
+
+def test_words_of_a_filter_that_no_letter_has_are_told():
+    sieve = Sieve(ids=("1", "2"), categories=("VALIDATION_EROR",), orders=("A-1",), sources=("/x",))
+    unmatched = Unmatched(sieve)
+    unmatched.note(ours(1, "A-1", total="soon"))
+
+    assert list(unmatched.told()) == [
+        "no dead letter has --id 2",
+        "no dead letter has --category VALIDATION_EROR; did you mean VALIDATION_ERROR?",
+        "no dead letter has --source /x",
+    ]
+
+
+def test_where_there_are_too_many_to_know_no_word_is_called_absent(monkeypatch):
+    monkeypatch.setattr("service.core.letters.sieve.GROUPS", 1)
+    unmatched = Unmatched(Sieve(orders=("A-2",)))
+    unmatched.note(ours(1, "A-1", total="soon"))
+    unmatched.note(ours(2, "A-2", total="soon"))
+
+    assert list(unmatched.told()) == []

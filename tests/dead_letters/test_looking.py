@@ -16,6 +16,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.frame import marshal
 
+from service.cli.exits import Exit
 from service.core.events.order_event import STRUCTURED
 from service.core.letters.sieve import Groups, Sieve
 from service.core.reasons import Code
@@ -30,6 +31,7 @@ from tests.dead_letters.stand import (
     ids,
     letter,
     prepared,
+    waiting,
 )
 
 LOOKED = 80
@@ -173,6 +175,49 @@ async def test_filters(amqp_url, command_environment, arguments, expected):
 
     assert done.returncode == 0, done.stderr.decode()
     assert [orjson.loads(line)["event_id"] for line in done.stdout.splitlines()] == expected
+
+
+async def test_a_filter_that_no_letter_passes_is_refused_or_told(amqp_url, command_environment):
+    await prepared(amqp_url)
+    await bury(amqp_url, [letter(event(1, "A-1"))])
+
+    misspelt = await dlq(command_environment, "ls", "--reason", "property_unkown")
+    absent = await dlq(command_environment, "ls", "--reason", "value_taken")
+    near = await dlq(command_environment, "stats", "--category", "VALIDATION_EROR")
+    planned = await dlq(command_environment, "replay", "--dry-run", "--source", "/test")
+
+    assert misspelt.returncode == Exit.USAGE
+    assert (
+        "'property_unkown' is no reason code of this version; did you mean property_unknown?"
+        in (" ".join(misspelt.stderr.decode().split()))
+    )
+    assert (absent.returncode, absent.stderr) == (0, b"0 dead letters\n")
+    told = b"no dead letter has --category VALIDATION_EROR; did you mean VALIDATION_ERROR?"
+    assert (near.returncode, near.stderr) == (0, told + b"\n0 dead letters\n")
+    assert b"no dead letter has --source /test; did you mean /tests?" in planned.stderr
+
+
+async def test_a_mend_that_changes_nothing_is_refused_and_nothing_goes(
+    amqp_url, command_environment
+):
+    await prepared(amqp_url)
+    await bury(
+        amqp_url, [letter(event(1, "A-1", total="soon")), letter(event(2, "A-2", total="x"))]
+    )
+
+    nowhere = await dlq(command_environment, "replay", "--set", "total=5")
+    idle = await dlq(command_environment, "replay", "--unset", "properties.totl")
+    dry = await dlq(command_environment, "replay", "--unset", "properties.totl", "--dry-run")
+
+    assert nowhere.returncode == Exit.USAGE
+    assert "did you mean properties.total?" in " ".join(nowhere.stderr.decode().split())
+    assert idle.returncode == dry.returncode == Exit.FAILED
+    assert b"none of them has it; did you mean data.properties.total?" in idle.stderr
+    assert idle.stderr.endswith(
+        b"nothing was replayed: leave out what changes nothing, or mend the mend\n"
+    )
+    assert await waiting(amqp_url) == 2
+    assert await waiting(amqp_url, "orders.events") == 0
 
 
 async def dlq(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -121,7 +121,7 @@ def test_another_delimiter_is_told(header, expected, found):
     ("header", "sheet", "told"),
     [
         ("", None, "its columns are none; --map 'COLUMN=type' says which"),
-        ("type,id,source,subjekt,time", None, "no column subject; did you mean subjekt by subject?"),
+        ("type,id,source,subjekt,time", None, "no column subject; did you mean subjekt?; its columns are"),
         ("Nr;Summe", SHOP, "has no column Datum, which --map names; its columns are Nr, Summe"),
         ("Nr;Datun;Summe", SHOP, "has no column Datum, which --map names; did you mean Datun?"),
         (

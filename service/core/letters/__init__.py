@@ -5,6 +5,7 @@ Its modules:
     dead_letters  the original message, with headers that say what went wrong
     letters       a dead letter, read back
     sieve         which dead letters are meant, and how they fall into groups
+    mends         what the operator changes in an event before it is replayed
     replays       what is sent for a dead letter, in which steps, and when to stop
     runbook       what is to be done about each reason
 """

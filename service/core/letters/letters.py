@@ -16,6 +16,7 @@ from service.core.outgoing import iso
 from service.core.reasons import Reason
 
 Maker = Literal["ordersync", "broker", "unknown"]
+UNEXPLAINED: Final = "unknown"  # the reason of a message that nothing explains
 _BROKERS: Final[Mapping[str, str]] = {
     "delivery_limit": "the broker delivered it more often than the queue allows, and nobody settled it",
     "expired": "its time to live ran out in the queue",
@@ -93,7 +94,7 @@ def _ours(delivery: Delivery, id_property: str | None) -> Letter:
     known = _identity(delivery, id_property)
     event_id = _text(headers, "ordersync-event-id") or known["id"]
     message_id = _text(headers, "ordersync-message-id") or delivery.properties.message_id
-    reason = _text(headers, "ordersync-reason") or "unknown"
+    reason = _text(headers, "ordersync-reason") or UNEXPLAINED
     message = _text(headers, "ordersync-message") or ""
     failed_at = _time(headers, "ordersync-failed-at")
     return Letter(
@@ -130,7 +131,7 @@ def _brokers(
 ) -> Letter:
     """The broker's own; or put there by hand, where not even an x-death says why."""
     by_the_broker, death = death is not None, death or {}
-    reason = _text(death, "reason") or "unknown"
+    reason = _text(death, "reason") or UNEXPLAINED
     message = _BROKERS.get(reason, "nothing says why it is here")
     known, headers = _identity(delivery, id_property), delivery.headers
     keys = death.get("routing-keys")

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from service.core.letters.letters import Letter, moment
+from service.core.letters.letters import UNEXPLAINED, Letter, moment
+from service.core.letters.runbook import RUNBOOK
+from service.core.misspelt import did_you_mean
 
 By = Literal["reason", "order", "source", "hour"]
 GROUPS: Final = 10_000  # kept apart; by order there may be as many as letters
+_REASONS: Final = (*RUNBOOK, UNEXPLAINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,58 @@ class Sieve:
         if at is None:
             return False
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+class SieveError(Exception):
+    """A filter that no letter can pass. The message says why."""
+
+
+def known_reason(code: str) -> str:
+    """The reason as it was given.
+
+    Raises:
+        SieveError: no letter ever has it.
+    """
+    if code in _REASONS:
+        return code
+    raise SieveError(
+        f"{code!r} is no reason code of this version{did_you_mean(code, _REASONS)} "
+        "`ordersync dlq stats` shows the reasons that are there"
+    )
+
+
+@dataclass(slots=True)
+class Unmatched:
+    """Which words of a sieve no letter has, and what they may have meant."""
+
+    sieve: Sieve
+    _seen: dict[str, set[str]] = field(default_factory=dict)  # option -> values of letters
+
+    def note(self, letter: Letter) -> None:
+        """One letter that was looked at, whether or not it is meant."""
+        for option, asked, fields in _WORDS:
+            seen = self._seen.setdefault(option, set())
+            if getattr(self.sieve, asked) and len(seen) < GROUPS:
+                seen.update(filter(None, (getattr(letter, name) for name in fields)))
+
+    def told(self) -> Iterator[str]:
+        """A sentence for each word that no letter has; none where there are too many to know."""
+        for option, asked, _ in _WORDS:
+            seen = self._seen.get(option, set())
+            for word in getattr(self.sieve, asked) if len(seen) < GROUPS else ():
+                if word not in seen:
+                    guess = did_you_mean(word, sorted(seen), cutoff=0.8)
+                    yield f"no dead letter has {option} {word}{guess}"
+
+
+# Option, the words that a sieve asks for, where a letter has them. The reasons are a closed list.
+_WORDS: Final = (
+    ("--id", "ids", ("event_id", "message_id", "id")),
+    ("--category", "categories", ("category",)),
+    ("--order", "orders", ("order",)),
+    ("--source", "sources", ("source",)),
+    ("--fingerprint", "fingerprints", ("fingerprint",)),
+)
 
 
 def _any(wanted: tuple[str, ...], *values: str | None) -> bool:

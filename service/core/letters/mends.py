@@ -1,0 +1,228 @@
+"""Mends: what the operator changes in an event before it is replayed.
+
+Law: a mend that would do nothing is no mend. A path names a field that ordersync reads, and of each
+change it is known whether it makes a difference to any letter (`Effect`).
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import copy, deepcopy
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from typing import Any, Final
+
+import orjson
+
+from service.core.events.deliveries import Delivery
+from service.core.events.order_event import STRUCTURED, Envelope, Written
+from service.core.misspelt import did_you_mean
+
+CHANGE_MAX: Final = 200  # characters of a change, as the history tells it
+_PROPERTIES: Final = "data.properties."
+_NAMES: Final = 1_000  # property names that a guess is made from
+_ABSENT: Final = object()
+_PLACES: Final = (
+    "type",
+    *Envelope.model_fields,
+    *(f"data.{name}" for name in Written.model_fields if name != "properties"),
+)
+
+
+class MendError(Exception):
+    """The event cannot be changed like this. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """Changes to the event: path -> value, and paths to take out.
+
+    A path is `properties.NAME` (short for `data.properties.NAME`), or a field that ordersync reads.
+    """
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.set or self.unset)
+
+    @property
+    def told(self) -> str:
+        """In words, for the history."""
+        changes = [f"set {p}={orjson.dumps(v).decode()}"[:CHANGE_MAX] for p, v in self.set.items()]
+        return ", ".join([*changes, *(f"unset {path}" for path in self.unset)])
+
+
+def as_sent(delivery: Delivery, mend: Mend) -> Delivery:
+    """The delivery that its replay will be, as far as an event is read from it.
+
+    Raises:
+        MendError: the change does not fit the event.
+    """
+    if not mend:
+        return delivery
+    body, headers = mended(delivery, mend)
+    properties = copy(delivery.properties)
+    properties.headers = headers
+    return changed(delivery, body=body, properties=properties)
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a mend does to the letters of a plan."""
+
+    mend: Mend
+    changed: int = 0  # letters
+    seen: int = 0  # letters
+    _touched: set[str] = field(default_factory=set)  # paths
+    _names: set[str] = field(default_factory=set)  # properties of the letters
+
+    def note(self, delivery: Delivery) -> None:
+        """One letter that would go."""
+        document = _document(delivery, producers(delivery.headers))
+        touched = _touched(document, self.mend)
+        self.seen += 1
+        self.changed += bool(touched)
+        self._touched |= touched
+        properties = _held(document, "data.properties")
+        if isinstance(properties, dict) and len(self._names) < _NAMES:
+            self._names |= properties.keys()
+
+    def idle(self) -> Iterator[str]:
+        """A sentence for each part of the mend that changes none of them."""
+        if not self.seen:
+            return
+        known = [f"{_PROPERTIES}{name}" for name in sorted(self._names)]
+        for path in (path for path in self.mend.set if path not in self._touched):
+            yield f"--set {path}: they hold this value already"
+        for path in (path for path in self.mend.unset if path not in self._touched):
+            yield f"--unset {path}: none of them has it{did_you_mean(path, known, cutoff=0.8)}"
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """`path=value`; a value that reads as JSON's number, true, false, null or "text" is that, else text.
+
+    Raises:
+        MendError: there is no `=`, or no such place in an event.
+    """
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise MendError(f"{text!r} is not PATH=VALUE")
+    checked = checked_path(path)
+    if not checked.startswith(_PROPERTIES):
+        return checked, value
+    try:
+        read = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return checked, value
+    return checked, value if isinstance(read, dict | list) else read
+
+
+def checked_path(path: str) -> str:
+    """The path in full.
+
+    Raises:
+        MendError: no such place in an event.
+    """
+    full = f"data.{path}" if path.startswith("properties.") else path
+    if full in _PLACES or (full.startswith(_PROPERTIES) and full != _PROPERTIES):
+        return full
+    guess = did_you_mean(full, _PLACES, cutoff=0.8) or _as_property(path)
+    raise MendError(
+        f"{path!r} is neither properties.NAME nor a field of an event ({', '.join(_PLACES)}): "
+        f"nothing would be changed{guess}"
+    )
+
+
+def _as_property(path: str) -> str:
+    *_, name = path.split(".")
+    return f"; did you mean properties.{name}?" if name not in {"", "data", "properties"} else ""
+
+
+def producers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers that the producer set, as far as they may travel."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if not name.lower().startswith(("x-", "ordersync-")) and name.lower() not in {"cc", "bcc"}
+    }
+
+
+def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
+    """Body and producer's headers with the change in them.
+
+    Raises:
+        MendError: the change does not fit the event.
+    """
+    headers = producers(delivery.headers)
+    if not mend:
+        return delivery.body, headers
+    document = _document(delivery, headers)
+    _change(document, mend.set, mend.unset)
+    if _is_structured(delivery):
+        return orjson.dumps(document), headers
+    data = document.pop("data")
+    others = {name: v for name, v in headers.items() if not name.startswith("ce-")}
+    return orjson.dumps(data), others | {f"ce-{name}": v for name, v in document.items()}
+
+
+def _is_structured(delivery: Delivery) -> bool:
+    content_type = (delivery.properties.content_type or "").partition(";")[0]
+    return content_type.strip().lower() == STRUCTURED
+
+
+def _document(delivery: Delivery, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole event, in whichever mode it came."""
+    document = _object(delivery.body)
+    if _is_structured(delivery):
+        return document
+    return {n[3:]: v for n, v in headers.items() if n.startswith("ce-")} | {"data": document}
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        raise MendError("the body is not JSON: there is nothing in it to mend") from None
+    if not isinstance(document, dict):
+        raise MendError("the body is not a JSON object: there is nothing in it to mend")
+    return document
+
+
+def _change(document: dict[str, Any], changes: Mapping[str, Any], gone: tuple[str, ...]) -> None:
+    for path, value in changes.items():
+        place, name = _place(document, path)
+        place[name] = value
+    for path in gone:
+        place, name = _place(document, path)
+        place.pop(name, None)
+
+
+def _place(document: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Where a path leads; objects on the way are made. A property's name may hold dots."""
+    place = document
+    *above, name = path.split(".", 2) if path.startswith("data.") else [path]
+    for step in above:
+        if not isinstance(place.get(step), dict):
+            place[step] = {}
+        place = place[step]
+    return place, name
+
+
+def _touched(document: dict[str, Any], mend: Mend) -> set[str]:
+    """The paths whose change is one."""
+    after = deepcopy(document)
+    _change(after, mend.set, mend.unset)
+    paths = (*mend.set, *mend.unset)
+    return {path for path in paths if not _same(_held(document, path), _held(after, path))}
+
+
+def _held(document: dict[str, Any], path: str) -> Any:
+    """What stands there; `_ABSENT` where nothing does."""
+    place: Any = document
+    for step in path.split(".", 2) if path.startswith("data.") else [path]:
+        place = place.get(step, _ABSENT) if isinstance(place, dict) else _ABSENT
+    return place
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)  # to Python, True is 1

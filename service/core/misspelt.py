@@ -1,0 +1,13 @@
+"""A misspelt word -> the one that may have been meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """`; did you mean WORD?`, to go on with after a sentence; "" where nothing is near.
+
+    `cutoff`: how alike they must be, from 0 to 1.
+    """
+    near = get_close_matches(word, [*known], n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]}?" if near else ""
