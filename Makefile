@@ -68,7 +68,7 @@ format: .venv/.dev  ## mend what ruff can mend
 	@$(BIN)/ruff format
 
 # The locks name exact files by hash and no host, so that any index that has them will do.
-LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile -q --universal --no-strip-extras --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
 .PHONY: lock
