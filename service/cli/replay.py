@@ -110,7 +110,7 @@ async def _story(
     from dataclasses import replace
 
     from service import app
-    from service.core.letters.replays import Report
+    from service.core.letters.replays import Inputs, Report
     from service.dead_letters.looker import looking
     from service.dead_letters.planning import plan
     from service.dead_letters.receipts import hearing
@@ -122,7 +122,11 @@ async def _story(
     settings = BrokerSettings.load()
     logs.for_command(settings.log)
     url, names = settings.rabbitmq.url.get_secret_value(), settings.rabbitmq
-    wishes = replace(wishes, id_property=settings.hubspot.id_property)
+    wishes = replace(
+        wishes,
+        id_property=settings.hubspot.id_property,
+        inputs=Inputs(names.exchange, names.queues),
+    )
     account = hubspot_settings()
     async with AsyncExitStack() as stack:
         looker = await stack.enter_async_context(

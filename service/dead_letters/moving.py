@@ -123,10 +123,11 @@ def _payload(delivery: Delivery) -> tuple[str, str]:
 
 
 def _kept(found: Found) -> dict[str, Any]:
-    """The producer's headers and ours; of a broker's letter, why it is here, so that it is known again."""
-    headers = found.delivery.headers
-    ours = {name: value for name, value in headers.items() if name.startswith("ordersync-")}
-    letter = found.letter
+    """The producer's headers and ours; of a broker's letter, why it is here, so that it is known again.
+
+    What its reader did not believe does not go along: without its x-death it would be taken for ours.
+    """
+    headers, letter = found.delivery.headers, found.letter
     told = {
         "ordersync-status": letter.status,
         "ordersync-reason": letter.reason,
@@ -138,5 +139,10 @@ def _kept(found: Found) -> dict[str, Any]:
         "ordersync-queue": letter.queue,
         "ordersync-replays": letter.replays,
         "ordersync-message-id": letter.message_id,
+        "ordersync-first-failed-at": letter.first_failed_at,
+        "ordersync-history": "\n".join(letter.history) or None,
     }
-    return producers(headers) | {n: v for n, v in told.items() if v is not None} | ours
+    kept = producers(headers) | {n: v for n, v in told.items() if v is not None}
+    if letter.made_by != "ordersync":
+        return kept
+    return kept | {name: value for name, value in headers.items() if name.startswith("ordersync-")}

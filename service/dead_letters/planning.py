@@ -14,13 +14,14 @@ from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Verdict
 from service.core.letters import letters
 from service.core.letters.mends import Effect, Mend, MendError, as_sent
-from service.core.letters.replays import event_of, obstacle
+from service.core.letters.replays import Address, Inputs, event_of, obstacle
 from service.core.letters.sieve import Group, Groups, Sieve, Unmatched
 from service.core.waiting.backlog import HISTORIES
 from service.dead_letters.looker import Found, Looker
 
 Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
 LOOKED_UP: Final = 500  # letters of a plan that HubSpot is asked about: ten calls
+NO_INPUTS: Final = Inputs("", ())
 KINDS: Final = 20  # reasons not to replay that are told apart
 
 
@@ -38,7 +39,13 @@ class Wishes:
     mend: Mend = field(default_factory=Mend)
     force: bool = False
     to_queue: str | None = None
+    inputs: Inputs = NO_INPUTS
     id_property: str | None = None
+
+    @property
+    def to(self) -> Inputs | Address:
+        """Where events may go: to the inputs, or to the queue that the operator names."""
+        return Address("", self.to_queue) if self.to_queue is not None else self.inputs
 
 
 @dataclass(slots=True)
@@ -129,7 +136,7 @@ async def plan(looker: Looker, wishes: Wishes, send: Send | None) -> Plan:
 def event(found: Found, wishes: Wishes) -> Contribution | str | None:
     """The event that would go; a text says why it does not; None: who reads the queue it goes to will know."""
     addressed = wishes.to_queue is not None
-    hindrance = obstacle(found.letter, wishes.max_replays, addressed=addressed)
+    hindrance = obstacle(found.letter, wishes.max_replays, wishes.to)
     if hindrance is not None:
         return hindrance
     try:

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from uuid import uuid4
 
 from service.clock import stamp
-from service.core.letters.replays import Replay, Report, replay, steps
+from service.core.letters.replays import Replay, Report, address, replay, steps
 from service.core.outgoing import iso
 from service.dead_letters import planning
 from service.dead_letters.looker import Found, Looker
 from service.dead_letters.planning import Plan, Wishes
 from service.dead_letters.receipts import Receipts
-from service.dead_letters.sender import WINDOW, Sender
+from service.dead_letters.sender import WINDOW, NotSentError, Sender
 
 
 async def run(
@@ -105,6 +105,9 @@ async def _send(
 
 
 def _replay(found: Found, name: str, wishes: Wishes) -> Replay:
+    to = address(found.letter, wishes.to)
+    if isinstance(to, str):  # the plan leaves such letters out
+        raise NotSentError(to)
     return replay(
         found.delivery,
         found.letter,
@@ -113,5 +116,5 @@ def _replay(found: Found, name: str, wishes: Wishes) -> Replay:
         by=wishes.by,
         at=iso(stamp()),
         force=wishes.force,
-        queue=wishes.to_queue,
+        to=to,
     )

@@ -1,6 +1,5 @@
 """Dead letters read back, sieved and grouped; replays made of them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -20,7 +19,10 @@ from service.core.letters.mends import (
 )
 from service.core.letters.replays import (
     SILENT,
+    Address,
+    Inputs,
     Report,
+    address,
     event_of,
     obstacle,
     replay,
@@ -30,6 +32,7 @@ from service.core.letters.sieve import Groups, Sieve, SieveError, Unmatched, kno
 from service.core.reasons import Code
 from tests.dead_letters.stand import ID_PROPERTY, delivery, event, letter
 
+INPUTS = Inputs("orders.events", ("orders.events", "orders.eu"))
 DIED = datetime(2026, 11, 22, 10, 0, 9, tzinfo=UTC)
 DEATH = {
     "reason": "delivery_limit",
@@ -81,14 +84,20 @@ def test_the_brokers_letter_is_read_from_its_x_death():
     assert (found.id, found.order) == ("7", "A-7")
 
 
-def test_a_letter_that_was_shovelled_and_then_given_up_by_the_broker_is_the_brokers():
+def test_law_whatever_the_broker_carried_here_is_the_brokers_though_it_bears_our_headers():
+    """A producer's headers and `expiration` do not pass for us; nor does what was shovelled and died."""
     headers = dict(letter(event(1, "A-1")).headers or {})
-    later, earlier = DEATH, DEATH | {"time": datetime(2026, 11, 21, tzinfo=UTC)}
+    for death in ([DEATH], [DEATH | {"time": datetime(2026, 11, 21, tzinfo=UTC)}]):
+        found = read(event(1, "A-1"), headers | {"x-death": death})
+        assert (found.made_by, found.reason) == ("broker", "delivery_limit")
+    for odd in ("no list", [], [1]):
+        assert read(event(1, "A-1"), headers | {"x-death": odd}).made_by == "unknown"
 
-    assert read(event(1, "A-1"), headers | {"x-death": [later]}).made_by == "broker"
-    assert read(event(1, "A-1"), headers | {"x-death": [earlier]}).made_by == "ordersync"
-    odd = headers | {"ordersync-failed-at": "yesterday", "x-death": [DEATH]}
-    assert read(event(1, "A-1"), odd).made_by == "broker"
+
+def test_a_letter_of_the_brokers_that_was_parked_is_still_the_brokers():
+    headers = dict(letter(event(1, "A-1")).headers or {}) | {"ordersync-status": "undelivered"}
+
+    assert read(event(1, "A-1"), headers).made_by == "broker"
 
 
 @pytest.mark.parametrize(
@@ -216,6 +225,8 @@ def test_groups_count_and_remember_first_last_and_a_sample(monkeypatch):
 def replayed(body, headers=None, mend=Mend(), **more):
     source = delivery(body, headers, **more.pop("properties", {}))
     known = letters.read(source, ID_PROPERTY)
+    where = address(known, Address("", more["queue"]) if "queue" in more else INPUTS)
+    where = where if isinstance(where, Address) else Address("", "orders.events")
     return replay(
         source,
         known,
@@ -224,7 +235,7 @@ def replayed(body, headers=None, mend=Mend(), **more):
         by="me",
         at="now",
         force=more.get("force", False),
-        queue=more.get("queue"),
+        to=where,
     )
 
 
@@ -326,15 +337,34 @@ def test_the_history_is_bounded():
 def test_a_letter_is_left_alone_after_so_many_replays_or_without_an_address():
     known = ours(1, "A-1", {"ordersync-replays": 5})
 
-    assert obstacle(known, 5, addressed=True) == "replayed 5 times already (--max-replays)"
-    assert obstacle(known, 6, addressed=False) is None
-    assert obstacle(read(b"?", None), 5, addressed=True) is None
-    nowhere = letters.read(delivery_without_address(), ID_PROPERTY)
-    assert obstacle(nowhere, 5, addressed=False) == "nothing says where it came from (--to-queue)"
+    assert obstacle(known, 5, Address("", "q")) == "replayed 5 times already (--max-replays)"
+    assert obstacle(known, 6, INPUTS) is None
+    assert obstacle(read(b"?", None), 5, Address("", "q")) is None
+    assert obstacle(read(b"?", None), 5, INPUTS) == "nothing says where it came from (--to-queue)"
 
 
-def delivery_without_address():
-    return replace(delivery(b"?"), queue="", exchange="", routing_key="")
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ({}, Address("orders.events", "k")),
+        ({"queue": "orders.eu"}, Address("", "orders.eu")),
+        ({"exchange": "orders.outcomes"}, Address("", "orders.events")),
+        ({"exchange": "", "routing-key": "orders.results"}, Address("", "orders.events")),
+    ],
+)
+def test_law_a_replay_reaches_an_input_queue_whatever_address_a_letter_gives(said, where):
+    headers = dict(letter(event(1, "A-1")).headers or {}) | {"ordersync-routing-key": "k"}
+    known = read(event(1, "A-1"), headers | {f"ordersync-{n}": v for n, v in said.items()})
+
+    assert address(known, INPUTS) == where
+
+
+def test_a_letter_from_elsewhere_is_sent_only_where_the_operator_says():
+    headers = dict(letter(event(1, "A-1")).headers or {}) | {"ordersync-queue": "orders.results"}
+    known = read(event(1, "A-1"), headers)
+
+    assert "orders.results, which is no input queue" in (obstacle(known, 5, INPUTS) or "")
+    assert address(known, Address("", "orders.results")) == Address("", "orders.results")
 
 
 def test_steps_grow_and_end_at_the_limit():

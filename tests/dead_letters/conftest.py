@@ -23,8 +23,18 @@ def version_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def command_environment(amqp_url: str) -> dict[str, str]:
     """For `ordersync` as a process: this test's vhost and nothing else of ours."""
+    return _environment(amqp_url)
+
+
+@pytest.fixture
+def version_environment(version_url: str) -> dict[str, str]:
+    """The same, of each RabbitMQ that the promise is made for."""
+    return _environment(version_url)
+
+
+def _environment(url: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ORDERSYNC_")}
     return clean | {
-        "ORDERSYNC_RABBITMQ__URL": amqp_url,
+        "ORDERSYNC_RABBITMQ__URL": url,
         "ORDERSYNC_HUBSPOT__ID_PROPERTY": "shop_order_id",
     }

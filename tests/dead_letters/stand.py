@@ -122,6 +122,13 @@ async def waiting(url: str, queue: str = QUEUE) -> int:
         return (await asking.queue_declare(queue, passive=True)).message_count or 0
 
 
+async def soon_waiting(url: str, queue: str, number: int) -> None:
+    """Wait until so many messages wait on a queue."""
+    async with asyncio.timeout(60):
+        while await waiting(url, queue) != number:
+            await asyncio.sleep(0.05)
+
+
 async def killed_by_the_limit(url: str) -> None:
     """Send what is on the input queue back until the broker gives up on it."""
     async with channel(url) as taking:

@@ -21,6 +21,7 @@ from service.core.events.order_event import STRUCTURED
 from service.core.letters.sieve import Groups, Sieve
 from service.core.reasons import Code
 from service.dead_letters.looker import DeadLettersError, Found, looking
+from tests.dead_letters.commands import dlq
 from tests.dead_letters.stand import (
     ID_PROPERTY,
     QUEUE,
@@ -218,13 +219,6 @@ async def test_a_mend_that_changes_nothing_is_refused_and_nothing_goes(
     )
     assert await waiting(amqp_url) == 2
     assert await waiting(amqp_url, "orders.events") == 0
-
-
-async def dlq(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "service", "dlq", *arguments]
-    return await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, env=environment, check=False
-    )
 
 
 HOSTILE = (

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
@@ -26,6 +25,7 @@ from service.core.outgoing import Outgoing
 from service.core.reasons import Code
 from service.settings.config import Settings
 from service.twin import Twin, TwinOptions, serving
+from tests.dead_letters.commands import dlq
 from tests.dead_letters.stand import (
     ID_PROPERTY,
     QUEUE,
@@ -45,13 +45,6 @@ LOCKED = b"somebody else"
 NOW = datetime.now(UTC)  # noqa: TID251  (the twin's calendar is today's)
 OLD = (NOW - timedelta(hours=1)).isoformat()
 LATER = (NOW + timedelta(hours=1)).isoformat()
-
-
-async def dlq(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "service", "dlq", *arguments]
-    return await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, env=environment, check=False
-    )
 
 
 @asynccontextmanager

@@ -1,16 +1,17 @@
 """Replaying: what is sent for a dead letter, in which steps, and when to stop.
 
 Laws. A replay is the original event, mended where the operator says so, with its count of replays one
-higher: that count is what makes its outcome a new one and ends loops. What the broker would act on
-(`x-*`, CC, BCC, expiration) never goes along: a copied x-death makes RabbitMQ <= 3.13 drop the message as
-a cycle. The steps grow, and the first one is a single event: whether the cause is mended is found out
-with one.
+higher: that count is what makes its outcome a new one and ends loops. Unless the operator names a queue,
+it reaches an input queue and nothing else, whatever address a letter gives: what a producer wrote does
+not choose where we publish. What the broker would act on (`x-*`, CC, BCC, expiration) never goes along:
+a copied x-death makes RabbitMQ <= 3.13 drop the message as a cycle. The steps grow, and the first one is
+a single event: whether the cause is mended is found out with one.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from service.core.events.deliveries import Delivery, Properties
 from service.core.events.events import Contribution, parse
@@ -37,13 +38,47 @@ class Replay:
     )
 
 
-def obstacle(letter: Letter, max_replays: int, *, addressed: bool) -> str | None:
-    """Why a letter is not replayed; None = it may be. `addressed`: the operator says where to."""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where order events go in: the exchange, which is bound to the first queue, and the queues."""
+
+    exchange: str
+    queues: tuple[str, ...]
+
+
+class Address(NamedTuple):
+    """Where a replay is published. The exchange "" leads straight to the queue that the key names."""
+
+    exchange: str
+    routing_key: str
+
+
+def obstacle(letter: Letter, max_replays: int, to: Inputs | Address) -> str | None:
+    """Why a letter is not replayed; None = it may be. `to`: the inputs, or where the operator says."""
     if letter.replays >= max_replays:
         return f"replayed {letter.replays} times already (--max-replays)"
-    if not addressed and not letter.queue and not letter.routing_key:
+    where = address(letter, to)
+    return where if isinstance(where, str) else None
+
+
+def address(letter: Letter, to: Inputs | Address) -> Address | str:
+    """Where a letter's replay goes, or why it goes nowhere.
+
+    Back to the input queue that it came from: as its producer sent it where that was through our
+    exchange, straight to the queue otherwise.
+    """
+    if isinstance(to, Address):
+        return to
+    if not letter.queue:
         return "nothing says where it came from (--to-queue)"
-    return None
+    if letter.queue not in to.queues:
+        return (
+            f"it came from {letter.queue}, which is no input queue (ORDERSYNC_RABBITMQ__QUEUES); "
+            "--to-queue sends it to a queue all the same"
+        )
+    if letter.exchange == to.exchange and letter.queue == to.queues[0]:
+        return Address(letter.exchange, letter.routing_key)
+    return Address("", letter.queue)
 
 
 def event_of(sent: Delivery, mend: Mend, id_property: str | None) -> Contribution | str:
@@ -65,11 +100,9 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
     by: str,
     at: str,
     force: bool,
-    queue: str | None = None,
+    to: Address,
 ) -> Replay:
     """What is published for a letter: `name` is unique to it, `by` and `at` go into its history.
-
-    To the exchange and with the routing key that the producer used, or straight to `queue`.
 
     Raises:
         MendError: the change does not fit the event.
@@ -87,8 +120,7 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
         headers["ordersync-first-failed-at"] = letter.first_failed_at
     if force:
         headers["ordersync-force"] = True
-    exchange, key = ("", queue) if queue else (letter.exchange, letter.routing_key)
-    return Replay(exchange, key, body, headers, delivery.properties)
+    return Replay(to.exchange, to.routing_key, body, headers, delivery.properties)
 
 
 def steps(limit: int | None) -> Iterator[int]:
