@@ -238,7 +238,7 @@ def _policies(settings: Settings) -> Policies:
         batch=settings.batch_policy(),
         retry=settings.retry_policy(),
         budget=settings.budget_policy(),
-        concurrency=settings.hubspot.concurrency,
+        concurrency=settings.concurrency(),
         grace=settings.drain.grace,
         # What the former owner began within its last lease, and how long that may take.
         overlap=settings.rabbitmq.heartbeat + settings.hubspot.timeout,

@@ -168,7 +168,7 @@ async def stage(
     batch: BatchPolicy = BatchPolicy(),
     retry: RetryPolicy = RetryPolicy(),
     budget: BudgetPolicy = BudgetPolicy(calls=190),
-    concurrency: int = 4,
+    concurrency: int | None = None,
     grace: float = 1e6,
     token: Token | None = None,
     seed: int = 1,

@@ -170,6 +170,11 @@ class Settings(_FromOutside):
         """When an event is given up."""
         return RetryPolicy(attempts=self.retry.attempts, patience=self.retry.patience)
 
+    def concurrency(self) -> int | None:
+        """The most calls in flight; None = as many as it takes to use the quota."""
+        most = self.hubspot.concurrency
+        return most if isinstance(most, int) else None
+
     def budget_policy(self) -> BudgetPolicy:
         """HubSpot's burst limit."""
         return BudgetPolicy(calls=self.hubspot.calls, window=self.hubspot.window)

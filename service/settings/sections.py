@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from service.core.hubspot.concurrency import MOST
 from service.settings.misconfiguration import SECRETS_FOLDER, variable
 
 _OAUTH: Final = ("client_id", "client_secret", "refresh_token")
@@ -42,6 +43,15 @@ def _listed(value: Any) -> Any:
         raise PydanticCustomError("list", f"must be a JSON list of names: {error}") from None
 
 
+def _auto_or_number(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return "auto"
+    number = int(value) if str(value).strip().isdecimal() else 0
+    if not 1 <= number <= MOST:
+        raise PydanticCustomError("concurrency", f"must be auto, or a number from 1 to {MOST}")
+    return number
+
+
 def _distinct(name: str, info: ValidationInfo, *others: str) -> str:
     for other in others:
         taken = info.data.get(other, ())
@@ -54,6 +64,7 @@ def _distinct(name: str, info: ValidationInfo, *others: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
+CallsInFlight = Annotated[int | Literal["auto"], BeforeValidator(_auto_or_number)]
 Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -173,7 +184,11 @@ class HubSpot(_Section):
     window: float = Field(
         10.0, gt=0, le=3600, description="seconds of the burst limit's rolling window"
     )
-    concurrency: int = Field(4, ge=1, le=64, description="calls in flight at once")
+    concurrency: CallsInFlight = Field(
+        "auto",
+        description="calls in flight at once: `auto` = as many as it takes to use the limit at "
+        "HubSpot's pace; a number is the most",
+    )
     # HubSpot itself gives up after 100 s (524). Waiting that long is worse than not knowing: the
     # fate of an unanswered write is found out by evidence anyway, an upsert may be repeated, and
     # for as long as a call may be in flight a stop cannot finish (drain.grace) and a standby has

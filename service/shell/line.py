@@ -11,8 +11,9 @@ import structlog
 
 from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.budget import Budget, BudgetPolicy
+from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.concurrency import Concurrency
 from service.core.hubspot.flows import Flow
 from service.core.hubspot.verdicts import Verdict
 from service.shell.wake import Wake
@@ -40,22 +41,39 @@ class Line:
         self,
         send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]],
         renew: Callable[[], Awaitable[bool]],
+        *,
         policy: BudgetPolicy,
+        concurrency: int | None,
         now: Callable[[], float],
         wake: Wake,
         metrics: Metrics,
     ) -> None:
         self._send, self._renew, self._now, self._wake = send, renew, now, wake
         self._budget, self._metrics = Budget(policy), metrics
+        self._concurrency = Concurrency(concurrency)
+        self._conversations = 0
 
     def wait(self, now: float) -> float:
-        """Seconds until a call may leave."""
+        """Seconds until a batch may leave; FOREVER = when one that is on its way has its verdicts."""
+        per_second = self._budget.limit / self._budget.window
+        if self._conversations >= self._concurrency.calls(per_second):
+            return FOREVER
         return self._budget.wait(now)
 
     async def converse(
         self, flow: Flow, why: str, company: int, permit: Permit
     ) -> tuple[Verdict, ...] | None:
         """Carry a flow's calls out, one after the other, to its verdicts; None = not permitted any more."""
+        self._conversations += 1
+        try:
+            return await self._converse(flow, why, company, permit)
+        finally:
+            self._conversations -= 1
+            self._wake.up()
+
+    async def _converse(
+        self, flow: Flow, why: str, company: int, permit: Permit
+    ) -> tuple[Verdict, ...] | None:
         reply: BatchReply | NoReply | None = None
         while True:
             try:
@@ -106,6 +124,7 @@ class Line:
 
     def _learn(self, reply: BatchReply | NoReply, started: float) -> None:
         now = self._now()
+        self._concurrency.learn(now - started)
         self._budget.learn(reply, started, now)
         if isinstance(reply, BatchReply) and reply.status == LIMITED:
             self._budget.refused(replies.retry_after(reply), now)

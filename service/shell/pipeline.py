@@ -51,7 +51,7 @@ class Policies:
     batch: BatchPolicy
     retry: RetryPolicy
     budget: BudgetPolicy
-    concurrency: int
+    concurrency: int | None  # calls in flight; None = as many as it takes to use the quota
     grace: float  # seconds from the first signal to the end
     overlap: float = 0.0  # seconds for which a former owner of the queue may still write
 
@@ -91,7 +91,15 @@ class Pipeline:
         self._handover = Handover(policies.overlap, REMEMBERED)
         self._caution = Caution(self._read)
         self._wake = Wake()
-        self._line = Line(shell.send, shell.renew, policies.budget, shell.now, self._wake, metrics)
+        self._line = Line(
+            shell.send,
+            shell.renew,
+            policy=policies.budget,
+            concurrency=policies.concurrency,
+            now=shell.now,
+            wake=self._wake,
+            metrics=metrics,
+        )
         self._intermission = Intermission(
             self._line.call,
             policies.id_property,
@@ -206,7 +214,7 @@ class Pipeline:
         """Seconds until a batch may leave; FOREVER = until something happens."""
         waits = [stopping.result() - now] if stopping.done() else []
         due = self._backlog.next_due()
-        if due is not None and self._calls_out < self._policies.concurrency and self.paused is None:
+        if due is not None and self.paused is None:
             waits.append(max(due - now, self._line.wait(now)))
         return min(waits, default=FOREVER)
 

@@ -365,3 +365,17 @@ def test_the_example_file_is_a_valid_configuration(load):
 
     assert some == whole
     assert given.keys() | everything.keys() == {setting.name for setting in ALL}
+
+
+@pytest.mark.parametrize(
+    ("given", "most"), [("auto", None), ("AUTO", None), ("1", 1), ("128", 128)]
+)
+def test_calls_in_flight_are_automatic_or_bounded_by_a_number(load, given, most):
+    assert load(**NEEDED, HUBSPOT__CONCURRENCY=given).concurrency() == most
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "129", "4.5", "many"])
+def test_calls_in_flight_that_are_no_number_are_told_in_one_line(faults, given):
+    told = f"ORDERSYNC_HUBSPOT__CONCURRENCY: must be auto, or a number from 1 to 128, not {given}"
+
+    assert faults(**NEEDED, HUBSPOT__CONCURRENCY=given) == [told]

@@ -11,5 +11,6 @@ Its modules:
     staleness  what a replayed event may still write
     flows      the calls that one batch takes
     budget     when the next call may leave
+    concurrency  how many calls may be in flight
     pauses     when intake must stop, and when to try again
 """
