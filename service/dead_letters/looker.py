@@ -149,10 +149,8 @@ class Looker:
         self._arrived.put_nowait(delivery)
 
     def _seen(self, delivery: Delivery) -> Delivery:
-        counts = (delivery.headers.get(f"x-{n}-count", 0) for n in ("delivery", "acquired"))
-        returned = max(number if type(number) is int else 0 for number in counts)
-        self._behind_returned = delivery.redelivered or returned > 0
-        self.most_delivered = max(self.most_delivered, returned)
+        self._behind_returned = delivery.redelivered
+        self.most_delivered = max(self.most_delivered, delivery.returns)
         return delivery
 
     async def _ready(self) -> int:
@@ -171,6 +169,7 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
     inbox = Inbox()  # properties that nobody can decode must not end the look at the other letters
     where = URL(url).update_query(name="ordersync dlq")
     connection = await aiormq.connect(where, transport_factory=inbox)
+    inbox.learn(connection.server_properties)
     try:
         lock = await _lock(connection, queue)
         await _check_limit(connection, queue)

@@ -142,6 +142,7 @@ class Consumer:
             self._unwanted.clear()  # which ended the connection before this one
         async with asyncio.timeout(OPENING):
             connection = await aiormq.connect(self._url, transport_factory=(inbox := Inbox()))
+        inbox.learn(connection.server_properties)
         proving: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(OPENING):

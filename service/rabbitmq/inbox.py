@@ -10,7 +10,7 @@ Properties that cannot be decoded are one message's fault, not the connection's:
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -24,7 +24,7 @@ from pamqp.heartbeat import Heartbeat
 from yarl import URL
 
 from service.clock import stamp
-from service.core.events.deliveries import Delivery
+from service.core.events.deliveries import DELIVERED, Delivery, counter_of
 from service.rabbitmq.frames import BODY, END, HEADER, HEARTBEAT, METHOD, START
 
 READ: Final = 256 * 1024  # bytes at most at a time
@@ -53,6 +53,7 @@ class _Reading:
     epoch: int
     queue: str
     deliver: Callable[[Delivery], None]
+    counter: str
     method: bytes | None = None
     properties: Basic.Properties | None = None
     fault: str | None = None
@@ -68,6 +69,7 @@ class Inbox(TransportFactory):
         self._channels: dict[int, _Reading] = {}
         self._rest = b""  # an unfinished frame
         self._others = bytearray()  # whole frames for aiormq
+        self._counter = DELIVERED
 
     async def create(
         self, url: URL, **kwargs: Any
@@ -77,11 +79,16 @@ class Inbox(TransportFactory):
         self._reader, writer = await transport.create(url, **kwargs)
         return cast("asyncio.StreamReader", self), writer
 
+    def learn(self, server: Mapping[str, Any]) -> None:
+        """Take in what the broker says of itself (its server properties)."""
+        version = server.get("version", "")
+        self._counter = counter_of(version.decode() if isinstance(version, bytes) else str(version))
+
     def read(
         self, channel: int, epoch: int, queue: str, deliver: Callable[[Delivery], None]
     ) -> None:
         """From now on the channel's deliveries are `deliver`'s; it must not fail."""
-        self._channels[channel] = _Reading(epoch, queue, deliver)
+        self._channels[channel] = _Reading(epoch, queue, deliver, self._counter)
 
     def at_eof(self) -> bool:
         """Nothing is left for aiormq to read, and nothing will come."""
@@ -172,6 +179,7 @@ def _hand_over(
         body,
         now,
         reading.fault,
+        reading.counter,
     )
     reading.method, reading.properties, reading.body = None, None, []
     reading.deliver(delivery)

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from service.core.events.deliveries import ACQUIRED, DELIVERED, counter_of
 from service.core.intake.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, accused
 from service.core.reasons import Code
 from tests.strategies import contribution
@@ -51,5 +54,22 @@ def test_only_the_broker_counts_returns() -> None:
     counts = {"x-delivery-count": 4, "x-acquired-count": 6, "x-other": "text"}
     first = contribution(headers=counts).delivery
     assert first.returns == 0
-    assert replace(first, redelivered=True).returns == 6
+    back = replace(first, redelivered=True)
+    assert back.returns == 4, "RabbitMQ before 4.3 hands on what a producer wrote beside its count"
+    assert replace(back, counter=counter_of("4.3.1")).returns == 6
     assert replace(contribution().delivery, redelivered=True).returns == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "counter"),
+    [
+        ("3.10.8", DELIVERED),
+        ("4.2.0", DELIVERED),
+        ("4.3.0", ACQUIRED),
+        ("4.10.0-rc.1", ACQUIRED),
+        ("5.0", ACQUIRED),
+        ("", DELIVERED),
+    ],
+)
+def test_which_header_counts_is_the_brokers_versions_matter(version: str, counter: str) -> None:
+    assert counter_of(version) == counter

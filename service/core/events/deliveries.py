@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+DELIVERED: Final = "x-delivery-count"
+ACQUIRED: Final = "x-acquired-count"
+
+
+def counter_of(version: str) -> str:
+    """The header in which a RabbitMQ of this version counts how often a message went back.
+
+    From 4.3 on x-delivery-count holds only what looks like a failure, and x-acquired-count everything.
+    Older ones know nothing of x-acquired-count, and hand on what a producer wrote there.
+    """
+    numbers = tuple(int(word) for word in version.split(".")[:2] if word.isdigit())
+    return ACQUIRED if numbers >= (4, 3) else DELIVERED
 
 
 class Properties(Protocol):
@@ -35,18 +48,19 @@ class Delivery:
     body: bytes
     received_at: datetime
     fault: str | None = None  # why its properties could not be read
+    counter: str = DELIVERED  # the header in which the broker counts returns
 
     @property
     def returns(self) -> int:
         """How often it went back to the queue before, as far as the broker counts: 0 the first time.
 
-        RabbitMQ 4.3 counts only what looks like a failure in `x-delivery-count`, everything in
-        `x-acquired-count`. On what was never delivered before, both are the producer's invention.
+        On what was never delivered before, a count is the producer's invention; and so is any header but
+        the one that this broker counts in (`counter`).
         """
         if not self.redelivered:
             return 0
-        counts = (self.headers.get(n) for n in ("x-delivery-count", "x-acquired-count"))
-        return max((c for c in counts if type(c) is int), default=0)
+        count = self.headers.get(self.counter)
+        return count if type(count) is int else 0
 
     @property
     def headers(self) -> Mapping[str, Any]:
