@@ -1,12 +1,30 @@
 """What the twin was asked and what it wrote: bounded, countable, cheap, and it can be off."""
 
 from collections import Counter, deque
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from service.twin.operations.call import Call, Written
 
-# The writes of one call: when, the call's number, its operation, and each record written.
+# The writes of one call: when, the call's number, its operation, and each record or link written.
 Writes = tuple[float, int, str, list[Written]]
+
+
+class Entry(NamedTuple):
+    """One write: when, the number of its call, the call's operation, and what was written."""
+
+    time: float
+    call: int
+    operation: str
+    written: Written
+
+    def shown(self) -> dict[str, Any]:
+        """As `/_twin/journal` answers it."""
+        return {
+            "time": self.time,
+            "call": self.call,
+            "operation": self.operation,
+            **self.written._asdict(),
+        }
 
 
 class Journal:
@@ -26,7 +44,7 @@ class Journal:
         self.writes.clear()
         self._held_writes = 0
         self.number = 0
-        self.by_status: Counter[tuple[str, int]] = Counter()
+        self.by_status: Counter[tuple[str, str, int]] = Counter()
         self.records_written: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
@@ -48,7 +66,8 @@ class Journal:
 
     def note(self, call: Call, status: int, elapsed: float) -> None:
         """Enter an answered call; `status` 0 is a connection dropped without an answer."""
-        self.by_status[call.operation, status] += 1
+        about = "/".join(kind.name for kind in (call.kind, call.end) if kind)
+        self.by_status[about, call.operation, status] += 1
         if fault := call.chosen.word:
             self.faults[fault] += 1
         if self._keep == "off":
@@ -60,6 +79,7 @@ class Journal:
                 "time": elapsed,
                 "operation": call.operation,
                 "kind": call.kind.name if call.kind else None,
+                "to_kind": call.end.name if call.end else None,
                 "method": call.method,
                 "path": call.path,
                 "status": status,
@@ -71,24 +91,33 @@ class Journal:
             }
         )
 
-    def shown(self) -> dict[str, Any]:
+    def entries(self, kind: str = "", action: str = "") -> list[Entry]:
+        """The writes that are kept, in order; of an object type or of an action alone."""
+        return [
+            Entry(elapsed, number, operation, each)
+            for elapsed, number, operation, writes in self.writes
+            for each in writes
+            if kind in ("", each.kind, each.to_kind) and action in ("", each.action)
+        ]
+
+    def shown(self, kind: str = "", action: str = "") -> dict[str, Any]:
         """As `/_twin/journal` answers it."""
-        return {
-            "calls": list(self.calls),
-            "writes": [
-                {"time": elapsed, "call": number, "operation": operation, **each._asdict()}
-                for elapsed, number, operation, writes in self.writes
-                for each in writes
-            ],
-        }
+        writes = [each.shown() for each in self.entries(kind, action)]
+        return {"calls": list(self.calls), "writes": writes}
 
     def counted(self) -> dict[str, Any]:
-        """Calls by operation and status, records written by operation, faults by name."""
-        calls: dict[str, dict[str, int]] = {}
-        for (operation, status), count in sorted(self.by_status.items()):
-            calls.setdefault(operation, {})[str(status)] = count
+        """Calls by operation and by endpoint, with status, records written by operation, faults.
+
+        An endpoint is `orders upsert`, or `orders/line_items link`.
+        """
+        calls: dict[str, Counter[str]] = {}
+        endpoints: dict[str, Counter[str]] = {}
+        for (about, operation, status), count in sorted(self.by_status.items()):
+            calls.setdefault(operation, Counter())[str(status)] += count
+            endpoints.setdefault(f"{about} {operation}".strip(), Counter())[str(status)] += count
         return {
             "calls": calls,
+            "endpoints": endpoints,
             "total_calls": sum(self.by_status.values()),
             "records_written": dict(self.records_written),
             "faults": dict(self.faults),

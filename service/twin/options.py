@@ -15,8 +15,11 @@ class TwinOptions:
 
     Portal
         unique: string properties of orders that identify a record (`hasUniqueValue`);
-            `contacts.crm_key` names one of another type.
+            `line_items.shop_line_id` names one of another type.
         properties: further definitions, `[kind.]name:type[:option|option]`.
+        custom: object types of the account's own, `2-123456` or `2-123456:parcels`.
+        labels: association labels, `orders.companies:Bill to|Ship to`; `There/Back` for a pair.
+        pipelines: further pipelines, `[kind.]Label:Stage|Stage`; ids are made of the labels.
         portal_id, app_id: the numbers that messages and `hs_object_source_id` show.
         state: a SQLite file that keeps the records; empty for memory alone.
 
@@ -30,6 +33,11 @@ class TwinOptions:
         calls, window: the app's burst limit, `calls` in any rolling `window` seconds.
         daily: calls a day of the whole account; counted from the twin's start.
         search_calls: searches a second of the whole account.
+        association_calls: association calls in any `window`; without it by tier, as documented:
+            100, 150 or 200 where `calls` is up to 100, up to 190 or more, none where `calls` is 0.
+        association_daily: association calls a day of the whole account.
+        associations_apart: UNKNOWN whether an association call counts towards the app's own limits
+            too; True: it does not.
         rival_rate: calls a second that another client of the same app takes from the window.
         refused_count: UNKNOWN whether a call answered 429 uses up quota; True counts it.
         retry_after: UNKNOWN, none recorded; True sends `Retry-After` with a 429.
@@ -62,8 +70,26 @@ class TwinOptions:
             (`auto`: null from 2026-09 on).
         same_value_history: writing the value a property already has makes a history entry.
         search_lag: seconds until a write is seen by search.
+        merge_identical: inputs of one create that say the same become one record, as documented.
+        create_bad_target: with trace ids, a create that links to nothing is refused alone (`207`,
+            likely) or refuses the batch (`400`).
+        archive_cascades: archiving a record archives the line items that only it had.
+
+        secondary_lookup: a contact is found by its further addresses, too.
+        merge_ids: a merge gives the survivor a `new` id (documented), or keeps the `primary` one.
+        link_by_merged_id: an association call accepts the id that a record had before a merge.
+
         numeric_association_ids: association answers give ids as numbers (recorded) rather than as
             the strings of the specification.
+        repeated_pairs: the same pair twice in one association create is `refused` (reported) or
+            `merged`.
+        label_only: an association create with a label and without the plain type does nothing
+            (`ignored`, reported) or links by both (`linked`).
+        default_adds_primary: the default link to a company is the primary one, where the record has
+            none yet.
+        association_limits: most links per record, `orders.contacts:1`.
+        limit_refusal: a link beyond that refuses the call (`400`) or is an entry (`207`).
+        association_page: links of one record in one answer; more are paged.
 
     Faults and memory
         faults: the script, tried in order; see `service.twin.faults`.
@@ -74,6 +100,9 @@ class TwinOptions:
 
     unique: tuple[str, ...] = ("shop_order_id",)
     properties: tuple[str, ...] = ()
+    custom: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
     portal_id: int = 44_000_001
     app_id: int = 6_457_564
     state: str = ""
@@ -87,6 +116,9 @@ class TwinOptions:
     window: float = 10.0
     daily: int = 1_000_000
     search_calls: int = 5
+    association_calls: int | None = None
+    association_daily: int = 500_000
+    associations_apart: bool = False
     rival_rate: float = 0.0
     refused_count: bool = False
     retry_after: bool = False
@@ -110,7 +142,21 @@ class TwinOptions:
     unset: Literal["auto", "omit", "null"] = "auto"
     same_value_history: bool = False
     search_lag: float = 0.0
-    numeric_association_ids: bool = False
+    merge_identical: bool = True
+    create_bad_target: Literal["207", "400"] = "207"
+    archive_cascades: bool = False
+
+    secondary_lookup: bool = True
+    merge_ids: Literal["new", "primary"] = "new"
+    link_by_merged_id: bool = False
+
+    numeric_association_ids: bool = True
+    repeated_pairs: Literal["refused", "merged"] = "refused"
+    label_only: Literal["ignored", "linked"] = "ignored"
+    default_adds_primary: bool = True
+    association_limits: tuple[str, ...] = ()
+    limit_refusal: Literal["400", "207"] = "400"
+    association_page: int = 500
 
     faults: tuple[Rule, ...] = ()
     journal: Literal["off", "calls", "writes"] = "writes"

@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 
 from service.twin.account.definitions import PropertyDefinition
-from service.twin.account.links import Links
-from service.twin.account.pipelines import Pipeline
+from service.twin.account.pipelines import Pipeline, Stage
 from service.twin.account.portal import Portal
 from service.twin.account.records import Record, Table
 from service.twin.operations.call import Call
@@ -26,7 +25,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, document BLOB NOT NULL)
 """
 # What changes rarely and is small is kept whole, one document each.
 _WHOLE = ("associations", "properties", "pipelines")
-_LINKING = ("create", "create_one", "merge", "forget")
+_LINKING = ("create", "create_one", "merge")
 
 
 class Store:
@@ -46,7 +45,8 @@ class Store:
         if raw := facts.get("portal"):
             _restore_facts(portal, orjson.loads(raw))
         for kind, document in self._connection.execute("SELECT kind, document FROM records"):
-            portal.tables[kind].restore(_record(orjson.loads(document)))
+            if kind in portal.tables:
+                portal.tables[kind].restore(_record(orjson.loads(document)))
 
     def save(self, portal: Portal, call: Call) -> None:
         """Write what a call changed."""
@@ -117,6 +117,7 @@ def _facts(portal: Portal) -> dict[str, Any]:
             kind: [asdict(pipeline) for pipeline in pipelines.values()]
             for kind, pipelines in portal.pipelines.of.items()
         },
+        "labels": portal.links.types.labels,
     }
 
 
@@ -126,9 +127,16 @@ def _restore_facts(portal: Portal, facts: dict[str, Any]) -> None:
         portal.tables[kind].aliases.update(aliases)
     for kind, definitions in facts["definitions"].items():
         _restore_definitions(portal.tables[kind], definitions)
-    _restore_links(portal.links, facts["links"])
+    portal.links.types.restore(facts["labels"])
+    for row in facts["links"]:
+        portal.links.restore(tuple(row))
     for kind, pipelines in facts["pipelines"].items():
-        portal.pipelines.of[kind] = {each["id"]: Pipeline(**each) for each in pipelines}
+        portal.pipelines.of[kind] = {each["id"]: _pipeline(each) for each in pipelines}
+
+
+def _pipeline(document: dict[str, Any]) -> Pipeline:
+    stages = {each["id"]: Stage(**each) for each in document.pop("stages").values()}
+    return Pipeline(**document, stages=stages)
 
 
 def _restore_definitions(table: Table, documents: Iterable[dict[str, Any]]) -> None:
@@ -138,8 +146,3 @@ def _restore_definitions(table: Table, documents: Iterable[dict[str, Any]]) -> N
         # What the options of this start define wins over what the file remembers.
         if definition.name not in table.definitions:
             table.define(definition)
-
-
-def _restore_links(links: Links, rows: Iterable[list[Any]]) -> None:
-    for start, end, start_id, end_id, category, number in rows:
-        links.restore((start, end, start_id, end_id, category, number))

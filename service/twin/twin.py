@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from service.twin import views
+from service.twin.account.kinds import DEFAULT
 from service.twin.account.portal import Portal
-from service.twin.clock import Clock, iso
+from service.twin.clock import Clock
 from service.twin.damage import damaged
 from service.twin.faults.faults import Hang, Rule
 from service.twin.faults.script import FaultScript
@@ -17,11 +19,10 @@ from service.twin.faults.when import Asked
 from service.twin.gates.access import Access, Identity
 from service.twin.gates.limits import Limits
 from service.twin.gates.races import Races
-from service.twin.journal import Journal
+from service.twin.journal import Entry, Journal
 from service.twin.operations.answers import Answer, Refusal, Reply
 from service.twin.operations.call import Call
 from service.twin.operations.operation import Operation
-from service.twin.operations.rendering import system_value
 from service.twin.operations.subjects import subjects_of
 from service.twin.options import TwinOptions
 from service.twin.store import Store
@@ -59,7 +60,8 @@ class Twin:
             if not open_to_all:
                 identity = self.access.identify(call.token, call.now)
                 self.access.permit(call)
-                self.limits.admit(identity.app, call.now, search=call.operation == "search")
+                search, links = call.operation == "search", call.group == "associations"
+                self.limits.admit(identity.app, call.now, search=search, links=links)
             reply = await self._done(call, operation, hang)
         except Refusal as refused:
             reply = refused.answer(call.correlation_id)
@@ -69,12 +71,13 @@ class Twin:
         watched = self.options.journal != "off" or self.options.racing_upserts != "serial"
         if watched or self.script.rules:
             call.subjects = subjects_of(self.portal, call)
-        asked = Asked(
-            (call.operation, call.group),
-            call.kind.names if call.kind else (),
-            call.end.names if call.end else (),
-        )
-        call.chosen = self.script.choose(asked, self.clock.elapsed(), lambda: call.subjects)
+        if self.script.rules:
+            asked = Asked(
+                (call.operation, call.group),
+                call.kind.names if call.kind else (),
+                call.end.names if call.end else (),
+            )
+            call.chosen = self.script.choose(asked, self.clock.elapsed(), lambda: call.subjects)
         with self.races.running(self.portal, call):
             if delay := self.options.latency + call.chosen.delay:
                 await asyncio.sleep(delay)
@@ -132,24 +135,17 @@ class Twin:
         if self.store is not None:
             self.store.close()
 
-    def state(self, kind: str = "orders", by: str = "") -> dict[str, dict[str, Any]]:
-        """Every record of a type by its unique value (by id where it has none).
+    def state(self, kind: str = DEFAULT, by: str = "") -> dict[str, dict[str, Any]]:
+        """The records of a type, see `views.state`."""
+        return views.state(self.portal, kind, by)
 
-        A live record wins over archived ones that held the same value before.
-        """
-        table = self.portal.tables[kind]
-        shown: dict[str, dict[str, Any]] = {}
-        for record in reversed(list(table.everything())):
-            key = record.properties.get(by, record.id) if by else table.key_of(record)
-            shown[key] = {
-                "id": record.id,
-                "archived": record.archived_at is not None,
-                "properties": dict(record.properties),
-                "createdAt": iso(record.created),
-                "updatedAt": system_value(table, record, "hs_lastmodifieddate")
-                or iso(record.updated),
-            }
-        return shown
+    def graph(self, kind: str = DEFAULT, by: str = "") -> dict[str, dict[str, Any]]:
+        """The records of a type with what is linked to each, see `views.graph`."""
+        return views.graph(self.portal, kind, by)
+
+    def written(self, kind: str = "", action: str = "") -> list[Entry]:
+        """What was committed, in order, and by which call; of a type or of an action alone."""
+        return self.journal.entries(kind, action)
 
     def stats(self) -> dict[str, Any]:
         """Counts: calls by operation and status, records written, 429s, the busiest window."""

@@ -41,7 +41,8 @@ async def _valid(response: httpx.Response) -> None:
 @contextlib.asynccontextmanager
 async def hubspot(**options: Any) -> AsyncIterator[tuple[Twin, httpx.AsyncClient]]:
     """A twin without limits, unless `options` say otherwise, and a client that reaches it."""
-    twin = Twin(TwinOptions(**{"calls": 0, "search_calls": 0, "unset": "omit", **options}))
+    usual = {"calls": 0, "search_calls": 0, "unset": "omit", "numeric_association_ids": False}
+    twin = Twin(TwinOptions(**{**usual, **options}))
     faulty = bool(twin.options.faults) or twin.options.numeric_association_ids
     hooks = {} if faulty or twin.options.unset == "null" else {"response": [_valid]}
     with contextlib.closing(twin):

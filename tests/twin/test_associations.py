@@ -46,7 +46,7 @@ async def test_links_are_made_read_and_dropped_in_batches(root: str):
         (result,) = read.json()["results"]
         assert result["to"][0]["toObjectId"] == line
         assert result["to"][0]["associationTypes"] == [
-            {"category": "HUBSPOT_DEFINED", "typeId": 513}
+            {"category": "HUBSPOT_DEFINED", "typeId": 513, "label": None}
         ]
         assert gone.status_code == (204 if root is V4 else 200)
         assert after.status_code == 207
@@ -84,7 +84,7 @@ async def test_default_links_are_seen_from_both_ends():
         assert back.json()["results"] == [
             {
                 "toObjectId": order,
-                "associationTypes": [{"category": "HUBSPOT_DEFINED", "typeId": 514}],
+                "associationTypes": [{"category": "HUBSPOT_DEFINED", "typeId": 514, "label": None}],
             }
         ]
 
@@ -122,7 +122,8 @@ async def test_one_pair_is_linked_and_unlinked_by_its_path():
         assert dropped.status_code == 204
         assert empty.json()["results"] == []
         assert default.status_code == 200
-        assert missing.status_code == 404
+        assert missing.status_code == 400
+        assert missing.json()["context"] == {"INVALID_OBJECT_IDS": ["LINE_ITEM=77 is not valid"]}
 
 
 async def test_v3_paths_take_a_type_by_number_or_name():

@@ -40,7 +40,6 @@ CUSTOM = (
         ("size", "M", "M"),
         ("hs_currency_code", "EUR", "EUR"),
         ("hs_total_price", "10.00", "10.00"),
-        ("hs_pipeline", "any", "any"),
     ],
 )
 async def test_values_are_stored_as_text_in_the_form_of_their_type(
@@ -67,7 +66,12 @@ async def test_values_are_stored_as_text_in_the_form_of_their_type(
         ("paid_at", "999999999999999", "INVALID_LONG", "was not a valid long."),
         ("size", "XXL", "INVALID_OPTION", "XXL was not one of the allowed options: [S, M, L]"),
         ("hs_currency_code", "EURO", "INVALID_OPTION", "EURO was not one of"),
-        ("hs_pipeline_stage", "shipped", "INVALID_OPTION", "shipped was not one of"),
+        (
+            "hs_pipeline_stage",
+            "shipped",
+            "INVALID_OPTION",
+            "shipped is not a valid pipeline stage ID",
+        ),
         ("hs_object_id", "1", "READ_ONLY_VALUE", '"hs_object_id" is a read only property'),
         ("hs_createdate", "", "READ_ONLY_VALUE", '"hs_createdate" is a read only property'),
         ("color", "red", "PROPERTY_DOESNT_EXIST", 'Property "color" does not exist'),

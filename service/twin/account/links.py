@@ -1,99 +1,101 @@
-"""Links between records: association types, and which records are linked, seen from both ends."""
+"""Links between live records: of which types, seen from both ends.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+    order 1 --513--> line item 7        one row of `Links`,
+    order 1 <--514-- line item 7        entered with it, under the opposite type
 
-from service.twin.account.kinds import Kind
+A link carries its plain type and any number of labels. At most one link of a record to another object
+type is the primary one.
+"""
 
+from collections.abc import Collection, Iterator
 
-@dataclass(frozen=True, slots=True, order=True)
-class LinkType:
-    """An association type: category and number."""
+from service.twin.account.link_types import LinkType, LinkTypes
 
-    category: str
-    id: int
-
-
-# Default types from order, from HubSpot's orders guide; the opposite ones are one off, as far as
-# they are public (508, 510, 511, 514); an opposite nobody has shown takes the same number.
-_DEFAULTS = {
-    ("orders", "contacts"): 507,
-    ("orders", "companies"): 509,
-    ("orders", "deals"): 512,
-    ("orders", "line_items"): 513,
-    ("orders", "subscriptions"): 516,
-    ("orders", "invoices"): 518,
-    ("orders", "discounts"): 519,
-    ("orders", "commerce_payments"): 523,
-    ("orders", "tickets"): 525,
-    ("orders", "carts"): 593,
-    ("orders", "tasks"): 726,
-    ("orders", "quotes"): 730,
-    ("contacts", "orders"): 508,
-    ("companies", "orders"): 510,
-    ("deals", "orders"): 511,
-    ("line_items", "orders"): 514,
-    ("contacts", "companies"): 279,
-    ("companies", "contacts"): 280,
-}
-
-
-def default_type(start: Kind, end: Kind) -> LinkType | None:
-    """The unlabelled type between two object types; None if the twin knows none."""
-    pair = (start.name, end.name)
-    number = _DEFAULTS.get(pair) or _DEFAULTS.get((end.name, start.name))
-    return None if number is None else LinkType("HUBSPOT_DEFINED", number)
-
-
-def type_name(start: Kind, end: Kind) -> str:
-    """`order_to_contact`, as v3 names the default type."""
-    return f"{start.singular}_to_{end.singular}"
+# Start and end type, the records' ids, category and number: one direction of one type of a link.
+Row = tuple[str, str, str, str, str, int]
 
 
 class Links:
-    """All links of a portal."""
+    """All links of an account."""
 
-    def __init__(self) -> None:
-        """No links."""
+    def __init__(self, types: LinkTypes) -> None:
+        """No links; `types` says what the opposite of a type is."""
+        self.types = types
         self._ends: dict[tuple[str, str], dict[str, dict[str, set[LinkType]]]] = {}
 
-    def link(self, start: Kind, start_id: str, end: Kind, end_id: str, kind: LinkType) -> None:
-        """Link two records, from both ends."""
-        back = kind
-        if kind == default_type(start, end):
-            back = default_type(end, start) or kind
-        self._set(start, start_id, end, end_id).add(kind)
-        self._set(end, end_id, start, start_id).add(back)
-
-    def _set(self, start: Kind, start_id: str, end: Kind, end_id: str) -> set[LinkType]:
-        ends = self._ends.setdefault((start.name, end.name), {})
-        return ends.setdefault(start_id, {}).setdefault(end_id, set())
-
-    def unlink(
-        self, start: Kind, start_id: str, end: Kind, end_id: str, kind: LinkType | None = None
-    ) -> None:
-        """Drop one type of link between two records, or all of them."""
-        opposite = default_type(end, start) if kind == default_type(start, end) else kind
-        self._drop(start, start_id, end, end_id, kind)
-        self._drop(end, end_id, start, start_id, opposite)
-
-    def _drop(
-        self, start: Kind, start_id: str, end: Kind, end_id: str, kind: LinkType | None
-    ) -> None:
-        linked = self._ends.get((start.name, end.name), {}).get(start_id, {})
-        kinds = linked.get(end_id, set())
-        if kind is None:
-            kinds.clear()
-        else:
-            kinds.discard(kind)
-        if not kinds:
-            linked.pop(end_id, None)
-
     def of(self, start: str, end: str, start_id: str) -> dict[str, set[LinkType]]:
-        """The records linked to one, with the types of the links."""
+        """The records of type `end` linked to one record, with the types of the links."""
         return self._ends.get((start, end), {}).get(start_id, {})
 
-    def rows(self) -> Iterator[tuple[str, str, str, str, str, int]]:
+    def held(self, ends: tuple[str, str], ids: tuple[str, str]) -> frozenset[LinkType]:
+        """The types that link two records."""
+        return frozenset(self.of(ends[0], ends[1], ids[0]).get(ids[1], ()))
+
+    def add(
+        self, ends: tuple[str, str], ids: tuple[str, str], wanted: Collection[LinkType]
+    ) -> None:
+        """Link two records by further types; a new primary link takes the old one's place."""
+        start, end = ends
+        for kind in wanted:
+            if kind == self.types.primary(start, end):
+                self._clear_primary(ends, ids, kind)
+            back = self.types.between(start, end)[kind].back
+            self._set(start, end, ids).add(kind)
+            self._set(end, start, ids[::-1]).add(back)
+
+    def _clear_primary(
+        self, ends: tuple[str, str], ids: tuple[str, str], primary: LinkType
+    ) -> None:
+        linked = self.of(ends[0], ends[1], ids[0])
+        for other in [end for end, kinds in linked.items() if primary in kinds and end != ids[1]]:
+            self.drop(ends, (ids[0], other), (primary,))
+
+    def _set(self, start: str, end: str, ids: tuple[str, str]) -> set[LinkType]:
+        ends = self._ends.setdefault((start, end), {}).setdefault(ids[0], {})
+        return ends.setdefault(ids[1], set())
+
+    def drop(
+        self, ends: tuple[str, str], ids: tuple[str, str], kinds: Collection[LinkType]
+    ) -> None:
+        """Take types away from a link; without any left there is no link."""
+        start, end = ends
+        meanings = self.types.between(start, end)
+        backs = [meanings[kind].back for kind in kinds if kind in meanings]
+        self._discard(start, end, ids, kinds)
+        self._discard(end, start, ids[::-1], backs)
+
+    def _discard(
+        self, start: str, end: str, ids: tuple[str, str], kinds: Collection[LinkType]
+    ) -> None:
+        linked = self.of(start, end, ids[0])
+        left = linked.get(ids[1], set())
+        left.difference_update(kinds)
+        if not left:
+            linked.pop(ids[1], None)
+
+    def forget(self, kind: str, record_id: str) -> None:
+        """Drop all links of a record."""
+        for (start, end), starts in self._ends.items():
+            if start == kind:
+                for other in starts.pop(record_id, {}):
+                    self._ends[end, start].get(other, {}).pop(record_id, None)
+
+    def move(self, kind: str, old: str, new: str) -> None:
+        """Give the links of one record to another one of its type."""
+        for start, end in list(self._ends):
+            if start != kind:
+                continue
+            for other, kinds in self._ends[start, end].pop(old, {}).items():
+                self._ends[end, start].get(other, {}).pop(old, None)
+                self.add((start, end), (new, other), kinds - self._surplus(start, end, new))
+
+    def _surplus(self, start: str, end: str, start_id: str) -> set[LinkType]:
+        """The primary type, where a record has such a link already."""
+        primary = self.types.primary(start, end)
+        linked = self.of(start, end, start_id).values()
+        return {primary} if primary and any(primary in kinds for kinds in linked) else set()
+
+    def rows(self) -> Iterator[Row]:
         """Every link, from both ends, as plain values for a state file."""
         for (start, end), starts in self._ends.items():
             for start_id, linked in starts.items():
@@ -101,11 +103,10 @@ class Links:
                     for kind in kinds:
                         yield start, end, start_id, end_id, kind.category, kind.id
 
-    def restore(self, row: tuple[str, str, str, str, str, int]) -> None:
+    def restore(self, row: Row) -> None:
         """Take a link from a state file."""
         start, end, start_id, end_id, category, number = row
-        ends = self._ends.setdefault((start, end), {}).setdefault(start_id, {})
-        ends.setdefault(end_id, set()).add(LinkType(category, number))
+        self._set(start, end, (start_id, end_id)).add(LinkType(category, number))
 
     def clear(self) -> None:
         """Forget all links."""

@@ -5,7 +5,7 @@ unique property; archiving lets go of it, as far as live records are concerned.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from service.twin.account.definitions import PropertyDefinition
@@ -37,10 +37,14 @@ class Table:
         definitions: Mapping[str, PropertyDefinition],
         *,
         fold: bool = False,
+        by_further: bool = True,
         history_depth: int = 20,
         same_value_history: bool = False,
     ) -> None:
-        """Start empty; `fold` lowers the values of unique properties."""
+        """Start empty; `fold` lowers the values of unique properties.
+
+        `by_further` finds a record by its further addresses, too.
+        """
         self.kind = kind
         self.definitions: dict[str, PropertyDefinition] = {}
         self.archived_definitions: dict[str, PropertyDefinition] = {}
@@ -51,6 +55,7 @@ class Table:
         self.archived: dict[str, Record] = {}
         self.aliases: dict[str, str] = {}
         self.fold = fold
+        self.by_further = by_further
         self.folding: set[str] = set()
         self.read_only: set[str] = set()
         self.history_depth = history_depth
@@ -64,7 +69,7 @@ class Table:
         self.readers[definition.name] = definition.reader()
         if definition.read_only:
             self.read_only.add(definition.name)
-        if definition.type == "email" or (self.fold and definition.unique):
+        if definition.type in ("email", "emails") or (self.fold and definition.unique):
             self.folding.add(definition.name)
         if definition.unique:
             self.holders.setdefault(definition.name, {})
@@ -100,12 +105,18 @@ class Table:
         text = given if type(given) is str else plain(given)
         if id_property is None or id_property == "hs_object_id":
             return records.get(self.aliases.get(text, text))
-        held = holders.get(id_property)
-        return None if held is None else records.get(held.get(self.folded(id_property, text), ""))
+        if (held := holders.get(id_property)) is None:
+            return None
+        value = self.folded(id_property, text)
+        record = records.get(held.get(value, ""))
+        if record is None or self.by_further or record.properties.get(id_property) == value:
+            return record
+        return None
 
-    def holder(self, name: str, value: str) -> str | None:
-        """The id of the live record that holds a unique value."""
-        return self.holders[name].get(value)
+    def claimed(self, name: str, properties: Mapping[str, str]) -> list[str]:
+        """The values that such properties claim of a unique one: of an address, further ones too."""
+        further = properties.get(self.kind.further, "") if name == self.kind.address else ""
+        return [value for value in (properties.get(name), *further.split(";")) if value]
 
     def key_of(self, record: Record) -> str:
         """The record's first unique value, or its id: what journals and faults know it by."""
@@ -113,6 +124,11 @@ class Table:
             if value := record.properties.get(name):
                 return value
         return record.id
+
+    def key_of_id(self, record_id: str) -> str:
+        """The key of a record that may be archived, or not there at all."""
+        record = self.live.get(record_id) or self.archived.get(record_id)
+        return record_id if record is None else self.key_of(record)
 
     def create(self, record_id: str, clean: Mapping[str, str], stamp: int) -> Record:
         """Make a record of values that were judged."""
@@ -124,7 +140,7 @@ class Table:
     def write(self, record: Record, clean: Mapping[str, str], stamp: int) -> None:
         """Set judged values; the empty string clears."""
         properties = record.properties
-        if not self.holders.keys().isdisjoint(clean):
+        if not self.holders.keys().isdisjoint(clean) or self.kind.further in clean:
             self._move_holds(record, clean)
         changed: Mapping[str, str] = clean
         if not self.same_value_history and (properties or "" in clean.values()):
@@ -142,13 +158,19 @@ class Table:
             record.history = compacted(record.history, self.history_depth)
 
     def _move_holds(self, record: Record, clean: Mapping[str, str]) -> None:
+        after = {**record.properties, **clean}
         for name, held in self.holders.items():
-            if name not in clean:
+            if name not in clean and (name != self.kind.address or self.kind.further not in clean):
                 continue
-            if (old := record.properties.get(name)) and held.get(old) == record.id:
-                del held[old]
-            if new := clean[name]:
-                held[new] = record.id
+            self._let_go(held, self.claimed(name, record.properties), record.id)
+            held.update(dict.fromkeys(self.claimed(name, after), record.id))
+
+    def _let_go(self, held: dict[str, str], values: Iterable[str], record_id: str) -> list[str]:
+        """Free those of the values that a record holds; returns them."""
+        own = [value for value in values if held.get(value) == record_id]
+        for value in own:
+            del held[value]
+        return own
 
     def archive(self, record: Record, stamp: int) -> None:
         """Move a live record to the recycling bin; its unique values become free."""
@@ -156,17 +178,8 @@ class Table:
         record.archived_at = record.updated = stamp
         self.archived[record.id] = record
         for name, held in self.holders.items():
-            value = record.properties.get(name)
-            if value and held.get(value) == record.id:
-                del held[value]
-                self.archived_holders[name][value] = record.id
-
-    def forget(self, record: Record) -> None:
-        """Drop an archived record for good."""
-        del self.archived[record.id]
-        for held in self.archived_holders.values():
-            for value in [value for value, held_by in held.items() if held_by == record.id]:
-                del held[value]
+            own = self._let_go(held, self.claimed(name, record.properties), record.id)
+            self.archived_holders[name].update(dict.fromkeys(own, record.id))
 
     def revive(self, record: Record) -> None:
         """Bring an archived record back, with its unique values."""
@@ -174,18 +187,26 @@ class Table:
         record.archived_at = None
         self.live[record.id] = record
         for name, held in self.archived_holders.items():
-            value = record.properties.get(name)
-            if value and held.get(value) == record.id:
-                del held[value]
-                self.holders[name][value] = record.id
+            own = self._let_go(held, self.claimed(name, record.properties), record.id)
+            self.holders[name].update(dict.fromkeys(own, record.id))
+
+    def rename(self, record: Record, new_id: str) -> None:
+        """Give a live record another id; the old one goes on meaning it."""
+        old = record.id
+        del self.live[old]
+        record.id = new_id
+        self.live[new_id] = record
+        self.aliases |= {alias: new_id for alias, meant in self.aliases.items() if meant == old}
+        self.aliases[old] = new_id
+        for name, held in self.holders.items():
+            held.update(dict.fromkeys(self.claimed(name, record.properties), new_id))
 
     def restore(self, record: Record) -> None:
         """Take a record from a state file."""
         live = record.archived_at is None
         (self.live if live else self.archived)[record.id] = record
         for name, held in (self.holders if live else self.archived_holders).items():
-            if value := record.properties.get(name):
-                held[value] = record.id
+            held.update(dict.fromkeys(self.claimed(name, record.properties), record.id))
 
     def everything(self) -> Iterator[Record]:
         """Every record, archived ones last."""

@@ -44,9 +44,18 @@ def read_string(raw: Any) -> str:
     return raw if type(raw) is str else plain(raw)
 
 
+def exact(raw: Any) -> str:
+    """A scalar as text without white space around it: since April 2025 only text may have any."""
+    text = plain(raw)
+    if text != text.strip():
+        message = f"{text!r} has leading or trailing whitespace"
+        raise BadValueError("LEADING_TRAILING_WHITESPACE", message)
+    return text
+
+
 def read_number(raw: Any) -> str:
     """A finite number; the text is kept as sent."""
-    text = plain(raw).strip()
+    text = exact(raw)
     try:
         number = float(text)
     except ValueError:
@@ -56,9 +65,20 @@ def read_number(raw: Any) -> str:
     return text
 
 
+def read_price(raw: Any) -> str:
+    """A number that is not negative; whole ones get their cents, as recorded: `400` → `400.00`."""
+    text = read_number(raw)
+    if float(text) < 0:
+        raise BadValueError("INVALID_PRICE", f"{text} is negative: a price must not be.")
+    whole, point, cents = text.partition(".")
+    if not whole.isdecimal() or (point and not cents.isdecimal()) or len(cents) > 1:
+        return text
+    return f"{whole}.{cents:0<2}"
+
+
 def read_bool(raw: Any) -> str:
     """`true` or `false`, in any case."""
-    text = plain(raw).lower()
+    text = exact(raw).lower()
     if text not in ("true", "false"):
         raise _not_an_option(plain(raw), ("true", "false"))
     return text
@@ -70,6 +90,11 @@ def read_email(raw: Any) -> str:
     if not _EMAIL.fullmatch(text):
         raise BadValueError("INVALID_EMAIL", f"Email address {text} is invalid")
     return text.lower()
+
+
+def read_emails(raw: Any) -> str:
+    """Addresses joined by `;`."""
+    return ";".join(read_email(part) for part in plain(raw).split(";") if part.strip())
 
 
 def read_datetime(raw: Any) -> str:
@@ -87,7 +112,7 @@ def read_date(raw: Any) -> str:
 
 
 def _moment(raw: Any) -> int:
-    return _parsed(plain(raw).strip())
+    return _parsed(exact(raw))
 
 
 @lru_cache(maxsize=4096)
@@ -114,7 +139,7 @@ def options_reader(options: tuple[str, ...], *, several: bool) -> Reader:
     known = frozenset(options)
 
     def read(raw: Any) -> str:
-        text = plain(raw)
+        text = exact(raw)
         chosen = [part for part in text.split(";") if part] if several else [text]
         for option in chosen:
             if option not in known:
@@ -148,4 +173,7 @@ READERS: dict[str, Reader] = {
     "date": read_date,
     "datetime": read_datetime,
     "email": read_email,
+    "emails": read_emails,
+    "price": read_price,
+    "stage": exact,
 }

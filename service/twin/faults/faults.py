@@ -11,7 +11,8 @@ from typing import ClassVar, Literal, get_args
 from service.twin.faults.when import When
 
 Body = Literal["json", "html", "empty"]
-Policy = Literal["TEN_SECONDLY_ROLLING", "DAILY", "SEARCH", "BARE"]
+# As HubSpot writes it, and in lower case, for clients that compare too exactly.
+Policy = Literal["TEN_SECONDLY_ROLLING", "DAILY", "SEARCH", "BARE", "ten_secondly_rolling", "daily"]
 Blame = Literal["property", "ids", "nobody"]
 
 

@@ -49,7 +49,7 @@ def needed_scopes(call: Call) -> tuple[str, ...]:
     UNKNOWN for associations: the specification lists dozens of alternatives per endpoint.
     """
     right = "read" if call.reads else "write"
-    return tuple(f"crm.objects.{kind.scope}.{right}" for kind in (call.kind, call.end) if kind)
+    return tuple(kind.scope(right) for kind in (call.kind, call.end) if kind)
 
 
 def unauthenticated() -> Refusal:

@@ -1,7 +1,8 @@
-"""Rate limits: the app's rolling window, the account's day, and the searches of a second.
+"""Rate limits: an app's rolling window, the account's day, the searches of a second, and associations.
 
-A call at `t` is let through if fewer than `calls` were let through in the `window` seconds that end
-at `t`. Another client of the same app can be made to take its part. Nothing here waits.
+Association calls have a window and a day of their own (documented), and count towards the app's, too,
+unless a switch says otherwise. A call at `t` is let through if fewer than `calls` were let through in
+the `window` seconds that end at `t`. Another client of the same app can be made to take its part. Nothing here waits.
 """
 
 from collections import deque
@@ -11,6 +12,9 @@ from service.twin.operations.answers import Refusal, refusal
 from service.twin.options import TwinOptions
 
 _DAY = 86_400.0
+# Burst limit of an app, and of its association calls, by tier; beyond: with the add-on.
+_TIERS = ((0, 0), (100, 100), (190, 150))
+_BEST_TIER = 200
 
 
 @dataclass(slots=True)
@@ -51,19 +55,25 @@ class Limits:
     def clear(self) -> None:
         """Forget what was used."""
         self.windows: dict[str, Window] = {}
+        self.association_windows: dict[str, Window] = {}
         self.searches = Window(1.0)
         self.used_today = 0
+        self.associations_today = 0
         self.refused: dict[str, int] = {}
         self._day_began: float | None = None
         self._rival_at: float | None = None
 
-    def admit(self, app: str, now: float, *, search: bool) -> None:
-        """Count a call, or raise the 429 that refuses it."""
+    def admit(self, app: str, now: float, *, search: bool, links: bool = False) -> None:
+        """Count a call, or raise the 429 that refuses it; `links` is a call about associations."""
         window = self.windows.setdefault(app, Window(self._options.window))
         window.arrive(now)
         self._let_the_rival(window, now)
         self._new_day(now)
         options = self._options
+        if links:
+            self._admit_links(app, now)
+            if options.associations_apart:
+                return
         if options.daily and self.used_today >= options.daily:
             raise self._refuse("DAILY", now)
         if search:
@@ -71,13 +81,26 @@ class Limits:
                 raise self._refuse("SEARCH", now)
             self.searches.passed.append(now)
         else:
-            used = window.used(now)
-            if options.calls and used >= options.calls:
-                if options.refused_count:
-                    window.passed.append(now)
-                raise self._refuse("TEN_SECONDLY_ROLLING", now)
-            window.passed.append(now)
+            self._pass(window, options.calls, now)
         self.used_today += 1
+
+    def _admit_links(self, app: str, now: float) -> None:
+        options = self._options
+        if options.daily and self.associations_today >= options.association_daily > 0:
+            raise self._refuse("DAILY", now)
+        most = options.association_calls
+        if most is None:
+            most = next((most for calls, most in _TIERS if options.calls <= calls), _BEST_TIER)
+        window = self.association_windows.setdefault(app, Window(options.window))
+        self._pass(window, most, now)
+        self.associations_today += 1
+
+    def _pass(self, window: Window, most: int, now: float) -> None:
+        if most and window.used(now) >= most:
+            if self._options.refused_count:
+                window.passed.append(now)
+            raise self._refuse("TEN_SECONDLY_ROLLING", now)
+        window.passed.append(now)
 
     def headers(self, app: str, now: float, *, search: bool, oauth: bool) -> dict[str, str]:
         """Rate headers: no burst ones on a search, no daily ones for OAuth apps."""
@@ -111,7 +134,7 @@ class Limits:
             self._day_began = now
         if now - self._day_began >= _DAY:
             self._day_began += _DAY * ((now - self._day_began) // _DAY)
-            self.used_today = 0
+            self.used_today = self.associations_today = 0
 
     def _let_the_rival(self, window: Window, now: float) -> None:
         """Enter the calls another client made since the last look: it always gets its part."""
@@ -136,11 +159,13 @@ _TEXT = {
 def throttled(policy: str, retry_after: int | None = None) -> Refusal:
     """A 429 in one of its three shapes: with policyName, with category, with errorType alone."""
     shape: dict[str, str] = {}
-    if policy in ("DAILY", "TEN_SECONDLY_ROLLING"):
+    if policy.upper() in ("DAILY", "TEN_SECONDLY_ROLLING"):
         shape = {"errorType": "RATE_LIMIT", "policyName": policy}
     elif policy == "BARE":
         shape = {"errorType": "RATE_LIMIT"}
-    made = refusal(429, _TEXT[policy], "RATE_LIMITS" if policy == "SEARCH" else None, **shape)
+    made = refusal(
+        429, _TEXT[policy.upper()], "RATE_LIMITS" if policy == "SEARCH" else None, **shape
+    )
     if retry_after is not None:
         made.headers["Retry-After"] = str(retry_after)
     return made

@@ -8,27 +8,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from service.twin.account.kinds import kind_named
 from service.twin.faults import read_script
 from service.twin.twin import Twin
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Look = Callable[[str, str], dict[str, Any]]
 
 
 def routes(twin: Twin) -> list[BaseRoute]:
     """The routes of `/_twin/`."""
 
-    async def journal(_: Request) -> Response:
-        return _json(twin.journal.shown())
+    async def journal(request: Request) -> Response:
+        asked = request.query_params
+        return _json(twin.journal.shown(asked.get("kind", ""), asked.get("action", "")))
 
     async def stats(_: Request) -> Response:
         return _json(twin.stats())
 
-    async def state(request: Request) -> Response:
-        kind = kind_named(request.path_params["kind"])
-        if kind is None:
-            return _json({"error": "no such object type"}, 404)
-        return _json(twin.state(kind.name, request.query_params.get("by", "")))
+    def seen(look: Look) -> Endpoint:
+        async def shown(request: Request) -> Response:
+            kind = twin.portal.kinds.named(request.path_params["kind"])
+            if kind is None:
+                return _json({"error": "no such object type"}, 404)
+            return _json(look(kind.name, request.query_params.get("by", "")))
+
+        return shown
 
     async def reset(_: Request) -> Response:
         twin.reset()
@@ -47,7 +51,8 @@ def routes(twin: Twin) -> list[BaseRoute]:
         Route("/_twin/stats", stats, methods=["GET"]),
         Route("/_twin/reset", reset, methods=["POST"]),
         Route("/_twin/faults", arm, methods=["POST", "PUT"]),
-        Route("/_twin/{kind}", state, methods=["GET"]),
+        Route("/_twin/graph/{kind}", seen(twin.graph), methods=["GET"]),
+        Route("/_twin/{kind}", seen(twin.state), methods=["GET"]),
     ]
 
 

@@ -6,7 +6,7 @@ and puts the reply on the wire, a dropped connection included.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.twin.account.kinds import kind_named
+from service.twin.account.kinds import Kind
 from service.twin.account.portal import Portal
 from service.twin.gates.oauth import TokenOffice
 from service.twin.http import admin
@@ -58,10 +58,10 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         call = self._call(scope, await _body(receive))
-        unknown = "kind" in call.params and call.kind is None
+        known = all(kind for _, kind in _ends(call))
         reply = await self._twin.reply(
             call,
-            _unknown_kind if unknown else self._path.operation,
+            self._path.operation if known else _unknown_kind,
             lambda seconds: _until_gone(receive, seconds),
             open_to_all=self._path.open,
         )
@@ -77,7 +77,7 @@ class Endpoint:
             method=scope["method"],
             path=scope["path"],
             operation=self._path.name,
-            kind=kind_named(params.get("kind", "")),
+            kind=twin.portal.kinds.named(params.get("kind", "")),
             params=params,
             query=parse_qs(raw.decode("latin-1"), keep_blank_values=True) if raw else {},
             body=body,
@@ -87,12 +87,20 @@ class Endpoint:
             stamp=twin.clock.stamp(),
             correlation_id=twin.portal.uuid(),
             group=self._path.group,
-            end=kind_named(params.get("to", "")),
+            end=twin.portal.kinds.named(params.get("to", "")),
         )
 
 
+def _ends(call: Call) -> Iterator[tuple[str, Kind | None]]:
+    """The object types that a path names, by the names of its parameters."""
+    for name, kind in (("kind", call.kind), ("to", call.end)):
+        if name in call.params:
+            yield name, kind
+
+
 def _unknown_kind(_: Portal, call: Call) -> Answer:
-    raise refusal(400, f"Unable to infer object type from: {call.params['kind']}")
+    unknown = next(call.params[name] for name, kind in _ends(call) if kind is None)
+    raise refusal(400, f"Unable to infer object type from: {unknown[:80]}")
 
 
 async def _body(receive: Receive) -> bytes:

@@ -45,7 +45,6 @@ _ON_OBJECTS: tuple[tuple[str, str, str, Operation], ...] = (
     ("POST", "/batch/create", "create", batches.batch_write),
     ("POST", "/search", "search", search.search),
     ("POST", "/merge", "merge", merging.merge),
-    ("POST", "/gdpr-delete", "forget", merging.forget),
     ("GET", "/{id}", "get", singles.get_one),
     ("PATCH", "/{id}", "update_one", singles.update_one),
     ("DELETE", "/{id}", "archive_one", singles.archive_one),
@@ -93,6 +92,15 @@ _LINK_BATCHES: tuple[tuple[str, str, tuple[tuple[str, str, Operation], ...]], ..
         )
     ),
 )
+_LABELS = (
+    ("v4", "/crm/v4/associations/{kind}/{to}/labels"),
+    ("", "/crm/associations/{version:dated}/{kind}/{to}/labels"),
+)
+_ON_LABELS: tuple[tuple[str, str, Operation], ...] = (
+    ("GET", "", association_paths.list_labels),
+    ("POST", "", association_paths.create_label),
+    ("DELETE", "/{type}", association_paths.delete_label),
+)
 _PROPERTIES = ("/crm/v3/properties/{kind}", "/crm/properties/{version:dated}/{kind}")
 _ON_PROPERTIES: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "", properties.list_properties),
@@ -110,8 +118,6 @@ _ON_PIPELINES: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "", pipelines.list_pipelines),
     ("POST", "", pipelines.create_pipeline),
     ("GET", "/{pipeline}", pipelines.get_pipeline),
-    ("PATCH", "/{pipeline}", pipelines.update_pipeline),
-    ("DELETE", "/{pipeline}", pipelines.delete_pipeline),
     ("GET", "/{pipeline}/stages", pipelines.list_stages),
     ("POST", "/{pipeline}/stages", pipelines.create_stage),
     ("DELETE", "/{pipeline}/stages/{stage}", pipelines.delete_stage),
@@ -135,6 +141,11 @@ def paths(office: TokenOffice) -> list[Path]:
             Path("POST", f"{root}/{verb}", name, operation, version, group="associations")
             for version, root, verbs in _LINK_BATCHES
             for verb, name, operation in verbs
+        ),
+        *(
+            Path(method, root + suffix, "labels", operation, version, group="associations")
+            for method, suffix, operation in _ON_LABELS
+            for version, root in _LABELS
         ),
         *(
             Path(method, root + suffix, "properties", operation, group="properties")

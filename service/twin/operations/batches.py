@@ -13,7 +13,7 @@ from service.twin.account.records import Table
 from service.twin.faults.faults import Anonymous, Merged, RecordFault, Refuse
 from service.twin.operations import rendering
 from service.twin.operations.answers import Answer, Refusal, refusal, validation
-from service.twin.operations.call import Call, Written, expect_text
+from service.twin.operations.call import Call, expect_text
 from service.twin.operations.envelopes import answered, nothing
 from service.twin.operations.inputs import (
     LARGEST_HISTORY_BATCH,
@@ -26,6 +26,7 @@ from service.twin.operations.inputs import (
     refuse_non_unique,
     refuse_repeated,
     too_many,
+    without_identical,
 )
 from service.twin.operations.plans import (
     Detail,
@@ -33,9 +34,9 @@ from service.twin.operations.plans import (
     Plan,
     Planner,
     RecordRefusal,
-    applied,
     property_message,
 )
+from service.twin.operations.writing import applied, archive
 
 # Four refused properties came back with three nested errors: the list is cut short.
 _NESTED_ERRORS = 3
@@ -49,12 +50,14 @@ def batch_write(portal: Portal, call: Call) -> Answer:
     if not inputs:
         return nothing(call, _GOOD[verb])
     entries = [read_entry(raw, verb) for raw in inputs]
+    if verb == "create" and portal.options.merge_identical:
+        entries = without_identical(entries)
     refuse_identity(table, entries, verb)
     refuse_duplicates(table, entries, verb)
     planner = Planner(portal, table)
     plans = [_planned(portal, table, planner, entry, verb) for entry in entries]
     _strike(plans, call.chosen.records, portal.options.portal_id)
-    _refuse_whole(portal, plans, verb, collided=planner.collided)
+    _refuse_whole(portal, table, plans, verb, collided=planner.collided)
     results = _written(portal, call, table, plans)
     errors = _errors(portal, table, plans, call.chosen.records)
     return answered(portal, call, _GOOD[verb], results, errors)
@@ -100,8 +103,7 @@ def batch_archive(portal: Portal, call: Call) -> Answer:
         struck = call.chosen.records.get(index)
         record = table.find(given, None)
         if record is not None and (struck is None or struck.written):
-            call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
-            table.archive(record, call.stamp)
+            archive(portal, call, table, record)
     return Answer(204)
 
 
@@ -117,7 +119,7 @@ def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb:
             plan.record, plan.revive = archived, True
         elif archived is not None and portal.options.archived_holder == "conflict":
             plan.new_id = portal.next_id()
-            plan.refusal = planner.held(entry.id_property, entry.id, plan.new_id, archived.id)
+            plan.refusal = planner.held(plan, entry.id_property, entry.id, archived.id)
             return plan
     if plan.record is None and (verb == "update" or (verb == "upsert" and not entry.id_property)):
         plan.refusal = RecordRefusal("OBJECT_NOT_FOUND", _missing_text(table), missing=True)
@@ -143,11 +145,13 @@ def seeded_refusal(fault: Refuse | Anonymous, entry: Entry, portal_id: int) -> R
     return RecordRefusal(fault.category, property_message(details, portal_id), details)
 
 
-def _refuse_whole(portal: Portal, plans: Sequence[Plan], verb: str, *, collided: bool) -> None:
+def _refuse_whole(
+    portal: Portal, table: Table, plans: Sequence[Plan], verb: str, *, collided: bool
+) -> None:
     refused = [plan.refusal for plan in plans if plan.refusal and not plan.refusal.missing]
     if not refused:
         return
-    options = portal.options
+    options, address = portal.options, table.kind.address
     traced = all(plan.entry.trace for plan in plans)
     by_properties = any(each.details for each in refused)
     if (
@@ -155,6 +159,8 @@ def _refuse_whole(portal: Portal, plans: Sequence[Plan], verb: str, *, collided:
         or (verb == "update" and by_properties and options.update_errors == "400")
         or (len(refused) == len(plans) and options.all_refused == "400")
         or (collided and options.collisions == "batch")
+        or (options.create_bad_target == "400" and any(each.context for each in refused))
+        or any(plan.entry.id_property == address != "" for plan in plans)
     ):
         raise whole_refusal(refused, options.portal_id)
 
@@ -242,7 +248,7 @@ def _error(plan: Plan, *, anonymous: bool) -> dict[str, Any]:
         "message": refused.message,
     }
     if not anonymous:
-        entry["context"] = {"objectWriteTraceId": [plan.entry.trace]}
+        entry["context"] = {"objectWriteTraceId": [plan.entry.trace], **refused.context}
         if refused.category == "CONFLICT" and refused.existing:
             entry["context"]["existingId"] = [refused.existing]
     return entry

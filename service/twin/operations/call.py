@@ -1,7 +1,7 @@
 """One HTTP call as the operations see it: already read, timed and numbered; nothing of ASGI."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -10,14 +10,26 @@ from service.twin.faults.script import Chosen
 from service.twin.faults.when import Subject
 from service.twin.operations.answers import bad_shape, validation
 
+Action = Literal["created", "updated", "archived", "merged", "linked", "kept", "unlinked"]
+
 
 class Written(NamedTuple):
-    """One record that a call wrote: what the journal keeps of it."""
+    """One record or link that a call wrote: what the journal keeps of it.
 
+    `key` is the record's unique value, or its id. A link (`linked`, `unlinked`, and `kept` where a
+    call changed nothing) names its other end in `to_kind`, `to_id` and `to_key`, and in `types` those
+    that it has afterwards, or that were taken away.
+    """
+
+    action: Action
     kind: str
     id: str
     key: str
     properties: dict[str, str]
+    to_kind: str = ""
+    to_id: str = ""
+    to_key: str = ""
+    types: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

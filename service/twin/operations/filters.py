@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fnmatch import translate
 from typing import Any
 
-from service.twin.account.kinds import kind_named
 from service.twin.account.portal import Portal
 from service.twin.account.records import Record, Table
 from service.twin.account.values import BadValueError, read_datetime
@@ -103,7 +102,7 @@ def _has_token(value: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _linked(portal: Portal, table: Table, to_name: str, asked: dict[str, Any]) -> Condition:
-    kind = kind_named(to_name)
+    kind = portal.kinds.named(to_name)
     if kind is None:
         raise validation(f"Unable to infer object type from: {to_name[:80]}")
     listed = asked.get("values") or [_value(asked, "value")]

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from service.twin.account.records import Table
 from service.twin.operations.answers import Refusal, bad_shape, validation
 from service.twin.operations.call import Call, expect_list, expect_object, expect_text
@@ -75,6 +77,8 @@ def refuse_identity(table: Table, entries: Sequence[Entry], verb: str) -> None:
     if verb != "create":
         for id_property in {entry.id_property for entry in entries} - {None}:
             refuse_non_unique(table, str(id_property), verb)
+            if verb == "update" and id_property == table.kind.address:
+                raise validation(f"Unable to perform update by {id_property}: use upsert")
 
 
 def refuse_non_unique(table: Table, id_property: str, verb: str) -> None:
@@ -100,6 +104,15 @@ def refuse_duplicates(table: Table, entries: Sequence[Entry], verb: str) -> None
         if meant in met:
             raise _duplicates(list(dict.fromkeys((met[meant], entry.id))))
         met[meant] = entry.id
+
+
+def without_identical(entries: Sequence[Entry]) -> list[Entry]:
+    """Inputs of a create that say the same are one (documented), whatever their trace ids."""
+    kept: dict[tuple[bytes, bytes], Entry] = {}
+    for entry in entries:
+        said = orjson.dumps(entry.properties, option=orjson.OPT_SORT_KEYS)
+        kept.setdefault((said, orjson.dumps(entry.associations)), entry)
+    return list(kept.values())
 
 
 def refuse_repeated(ids: Sequence[str]) -> None:

@@ -1,165 +1,137 @@
-"""What association calls share: pairs of records, types of links, and how a link is shown."""
+"""Making and removing links, by HubSpot's rules about labels, and entering each into the journal."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from service.twin.account.kinds import Kind, kind_named
-from service.twin.account.links import LinkType, default_type, type_name
+from service.twin.account.kinds import Kind
+from service.twin.account.link_types import USER, LinkType
 from service.twin.account.portal import Portal
-from service.twin.operations.answers import Refusal, bad_shape, refusal, validation
-from service.twin.operations.call import Call, expect_list, expect_object, expect_text
-
-_CATEGORIES = frozenset(("HUBSPOT_DEFINED", "USER_DEFINED", "INTEGRATOR_DEFINED", "WORK"))
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two records to be linked or unlinked, and the types of the link."""
-
-    start: Kind
-    start_id: str
-    end: Kind
-    end_id: str
-    types: tuple[LinkType, ...] = ()
+from service.twin.operations.answers import validation
+from service.twin.operations.call import Action, Call, Written, expect_object
+from service.twin.operations.pairs import (
+    Pair,
+    bad_target,
+    exists,
+    read_end,
+    read_types,
+    refuse_types,
+    unknown_type,
+)
 
 
-def ends(call: Call) -> tuple[Kind, Kind]:
-    """The two object types in a path; a 400 for a name nobody knows."""
-    return call.table_kind, _kind(call.params["to"])
-
-
-def _kind(name: str) -> Kind:
-    if kind := kind_named(name):
-        return kind
-    raise refusal(400, f"Unable to infer object type from: {name}")
-
-
-def read_types(given: Any) -> tuple[LinkType, ...]:
-    """Association types in a body: a list of category and number."""
-    types = []
-    for each in expect_list(given, "`types`"):
-        spec = expect_object(each, "`types[]`")
-        category, number = spec.get("associationCategory"), spec.get("associationTypeId")
-        if category not in _CATEGORIES or type(number) is not int:
-            raise bad_shape("Cannot deserialize an association type")
-        types.append(LinkType(str(category), number))
-    return tuple(types)
-
-
-def missing_end(portal: Portal, pair: Pair) -> dict[str, Any] | None:
-    """The error entry for a pair of which one record does not exist."""
-    for side, kind, given in (
-        ("FROM", pair.start, pair.start_id),
-        ("TO", pair.end, pair.end_id),
-    ):
-        if portal.table(kind).find(given, None) is None:
-            return {
-                "status": "error",
-                "category": "OBJECT_NOT_FOUND",
-                "subCategory": f"crm.associations.{side}_OBJECT_NOT_FOUND",
-                "message": f"No {kind.singular} with ID {given} exists",
-                "context": {"objectType": [kind.singular], "id": [given]},
-            }
-    return None
-
-
-def default_of(start: Kind, end: Kind) -> LinkType:
-    """The default type between two object types; a 400 if the twin knows none."""
-    if kind := default_type(start, end):
+def plain_type(portal: Portal, start: Kind, end: Kind) -> LinkType:
+    """The type without a label between two object types; a 400 if the twin knows none."""
+    if kind := portal.links.types.plain(start.name, end.name):
         return kind
     raise validation(f"No default association type exists between {start.name} and {end.name}")
 
 
-def link(portal: Portal, pair: Pair) -> None:
-    """Link a pair by all its types."""
-    for kind in pair.types:
-        portal.links.link(pair.start, pair.start_id, pair.end, pair.end_id, kind)
+def link(portal: Portal, call: Call, pair: Pair, *, replace: bool = True) -> None:
+    """Link two records that exist. Labels that are there and not named go, unless `replace` is off.
+
+    A label without the plain type on a pair that is not linked yet may do nothing, see the switch.
+    """
+    if not pair.types:
+        return
+    links, ids = portal.links, _resolved(portal, pair)
+    before = links.held(pair.names, ids)
+    wanted = set(pair.types)
+    plain = links.types.plain(*pair.names)
+    if plain is not None and plain not in before | wanted:
+        if portal.options.label_only == "ignored" and all(k.category == USER for k in wanted):
+            wanted = set()
+        else:
+            wanted.add(plain)
+    if replace and wanted:
+        gone = {kind for kind in before - wanted - {plain} if kind.category == USER}
+        links.drop(pair.names, ids, gone)
+    links.add(pair.names, ids, wanted)
+    after = links.held(pair.names, ids)
+    _note(portal, call, pair, "kept" if after == before else "linked", ids, after)
 
 
-def labels(portal: Portal, pair: Pair) -> dict[str, Any]:
-    """A v4 result: the two ends and their labels."""
-    numeric = portal.options.numeric_association_ids
-    return {
-        "fromObjectTypeId": pair.start.type_id,
-        "fromObjectId": int(pair.start_id) if numeric else pair.start_id,
-        "toObjectTypeId": pair.end.type_id,
-        "toObjectId": int(pair.end_id) if numeric else pair.end_id,
-        "labels": [],
-    }
+def link_by_default(portal: Portal, call: Call, pair: Pair) -> None:
+    """Link by the plain type, keeping labels; to its first company a record is linked as primary."""
+    primary = portal.links.types.primary(*pair.names)
+    linked = portal.links.of(*pair.names, _resolved(portal, pair)[0])
+    has_one = any(primary in kinds for kinds in linked.values())
+    types = [plain_type(portal, pair.start, pair.end)]
+    if primary is not None and portal.options.default_adds_primary and not has_one:
+        types.append(primary)
+    link(portal, call, Pair(pair.start, pair.end, pair.ids, tuple(types)), replace=False)
 
 
-def plain_link(_: Portal, pair: Pair) -> dict[str, Any]:
-    """A v3 result."""
-    return {
-        "from": {"id": pair.start_id},
-        "to": {"id": pair.end_id},
-        "type": type_name(pair.start, pair.end),
-    }
+def unlink(portal: Portal, call: Call, pair: Pair) -> None:
+    """Take types away, or all of them where none are named; without the plain one all are gone."""
+    ids = _resolved(portal, pair)
+    before = portal.links.held(pair.names, ids)
+    plain = portal.links.types.plain(*pair.names)
+    gone = before if not pair.types or plain in pair.types else before & set(pair.types)
+    if gone:
+        portal.links.drop(pair.names, ids, gone)
+        _note(portal, call, pair, "unlinked", ids, gone)
 
 
-def by_default(_: Portal, pair: Pair) -> dict[str, Any]:
-    """A result of `associate/default`."""
-    kind = pair.types[0]
-    return {
-        "from": {"id": pair.start_id},
-        "to": {"id": pair.end_id},
-        "associationSpec": {"associationCategory": kind.category, "associationTypeId": kind.id},
-    }
+def _resolved(portal: Portal, pair: Pair) -> tuple[str, str]:
+    """The ids of the records that exist now, where the pair names those from before a merge."""
+    first = portal.table(pair.start).find(pair.ids[0], None)
+    second = portal.table(pair.end).find(pair.ids[1], None)
+    return first.id if first else pair.ids[0], second.id if second else pair.ids[1]
 
 
-def read_end(given: Any, where: str) -> str:
-    """The id in `{"id": …}`; a 400 for any other shape."""
-    return expect_text(expect_object(given, where).get("id"), f"`{where}.id`")
-
-
-def named_type(start: Kind, end: Kind, given: Any) -> LinkType:
-    """A type by number, or the default one by its v3 name; a 400 for anything else."""
-    text = expect_text(given, "`type`")
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return LinkType("HUBSPOT_DEFINED", int(text))
-    if text == type_name(start, end):
-        return default_of(start, end)
-    raise validation(f"Invalid association type: {text[:80]}")
-
-
-def shown_v4(end_id: str, kinds: set[LinkType]) -> dict[str, Any]:
-    """One linked record as v4 shows it."""
-    types = [{"category": kind.category, "typeId": kind.id} for kind in sorted(kinds)]
-    return {"toObjectId": end_id, "associationTypes": types}
+def _note(
+    portal: Portal,
+    call: Call,
+    pair: Pair,
+    action: Action,
+    ids: tuple[str, str],
+    types: Collection[LinkType],
+) -> None:
+    keys = [
+        portal.table(kind).key_of_id(record_id)
+        for kind, record_id in zip((pair.start, pair.end), ids, strict=True)
+    ]
+    numbers = tuple(sorted(kind.id for kind in types))
+    call.writes.append(
+        Written(
+            action, pair.start.name, ids[0], keys[0], {}, pair.end.name, ids[1], keys[1], numbers
+        )
+    )
 
 
 def wanted_links(portal: Portal, start: Kind, associations: Sequence[Any]) -> list[Pair]:
-    """The links a create asks for, without the record's id; a 400 if a target does not exist."""
+    """The links a create asks for, without the record's own id; a 400 for one that cannot be made.
+
+    `types: []` makes no link and is no error, as reported.
+    """
     pairs = []
     for raw in associations:
         given = expect_object(raw, "`associations[]`")
         target = read_end(given.get("to"), "to")
         types = read_types(given.get("types") or [])
-        pairs.append(Pair(start, "", _end_of(portal, start, target, types), target, types))
+        if types:
+            pairs.append(Pair(start, _end_of(portal, start, types), ("", target), types))
+    for pair in pairs:
+        _refuse_target(portal, pair)
     return pairs
 
 
-def _end_of(portal: Portal, start: Kind, target: str, types: tuple[LinkType, ...]) -> Kind:
-    """The type a target has: the one whose default type is asked for and that holds the id."""
-    fitting = [
-        table.kind
-        for table in portal.tables.values()
-        if default_type(start, table.kind) in types
-        or any(t.category != "HUBSPOT_DEFINED" for t in types)
-    ]
-    for kind in fitting:
-        if portal.table(kind).find(target, None) is not None:
-            return kind
-    raise _bad_target(fitting[0] if fitting else start, target)
+def _end_of(portal: Portal, start: Kind, types: Sequence[LinkType]) -> Kind:
+    """The object type that the types of a link lead to."""
+    known = portal.links.types
+    names = [set(known.ends_of(start.name, kind)) for kind in types]
+    if common := set.intersection(*names):
+        return portal.kind(min(common))
+    for other in portal.kinds.all:
+        if types[0] in known.between(other.name, start.name):
+            refuse_types(portal, start, other, types)
+    raise unknown_type(types[0])
 
 
-def _bad_target(kind: Kind, target: str) -> Refusal:
-    return validation(
-        "One or more associations are invalid",
-        context={
-            "INVALID_OBJECT_IDS": [f"{kind.label}={target} is not valid"],
-            "objectId": [target],
-            "objectType": [kind.label],
-        },
-    )
+def _refuse_target(portal: Portal, pair: Pair) -> None:
+    granted, scope = portal.options.scopes, pair.end.scope("write")
+    # A token without a right to the other object met the same answer as a missing one (reported).
+    unseen = bool(granted) and scope not in granted
+    if unseen or not exists(portal, pair.end, pair.ids[1]):
+        more = {"objectId": [pair.ids[1]], "objectType": [pair.end.label]}
+        raise bad_target(pair.end, pair.ids[1], **more)

@@ -1,11 +1,9 @@
-"""Calls about pipelines and stages; changing stages changes what `hs_pipeline_stage` accepts."""
+"""Calls about pipelines and stages: read them, make them, archive a stage."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-from service.twin.account.definitions import standard_definitions
-from service.twin.account.pipelines import Pipeline
+from service.twin.account.pipelines import Pipeline, Stage
 from service.twin.account.portal import Portal
 from service.twin.clock import iso
 from service.twin.operations.answers import Answer, bad_shape, not_found
@@ -13,8 +11,8 @@ from service.twin.operations.call import Call, expect_list, expect_object, expec
 
 
 def list_pipelines(portal: Portal, call: Call) -> Answer:
-    """`GET /crm/v3/pipelines/{kind}`."""
-    listed = _of(portal, call).values()
+    """`GET /crm/v3/pipelines/{kind}`: all of them, no paging."""
+    listed = portal.pipelines.listed(call.table_kind)
     return Answer(200, {"results": [_shown(portal, each) for each in listed]})
 
 
@@ -29,61 +27,41 @@ def list_stages(portal: Portal, call: Call) -> Answer:
 
 
 def create_pipeline(portal: Portal, call: Call) -> Answer:
-    """`POST …`: 201; ids are given by HubSpot."""
+    """`POST …`: 201; HubSpot gives the ids."""
     given = call.read_object()
-    pipeline = Pipeline(portal.uuid(), _label(given))
-    for stage in expect_list(given.get("stages") or [], "`stages`"):
-        pipeline.stages[portal.uuid()] = _label(expect_object(stage, "`stages[]`"))
-    portal.pipelines.of.setdefault(call.table_kind.name, {})[pipeline.id] = pipeline
-    _redefine(portal, call)
+    label, order = _label(given), _order(given)
+    listed = [
+        (_label(stage), _order(stage))
+        for stage in (
+            expect_object(each, "`stages[]`")
+            for each in expect_list(given.get("stages") or [], "`stages`")
+        )
+    ]
+    pipeline = portal.pipelines.add(call.table_kind, portal.uuid(), label, order)
+    for stage_label, stage_order in listed:
+        pipeline.add(portal.uuid(), stage_label, stage_order)
     return Answer(201, _shown(portal, pipeline))
-
-
-def update_pipeline(portal: Portal, call: Call) -> Answer:
-    """`PATCH …/{pipeline}`: another label."""
-    pipeline = _met(portal, call)
-    pipeline.label = _label(call.read_object())
-    return Answer(200, _shown(portal, pipeline))
-
-
-def delete_pipeline(portal: Portal, call: Call) -> Answer:
-    """`DELETE …/{pipeline}`: 204."""
-    del _of(portal, call)[_met(portal, call).id]
-    _redefine(portal, call)
-    return Answer(204)
 
 
 def create_stage(portal: Portal, call: Call) -> Answer:
     """`POST …/{pipeline}/stages`: 201."""
-    pipeline = _met(portal, call)
-    stage = portal.uuid()
-    pipeline.stages[stage] = _label(call.read_object())
-    _redefine(portal, call)
-    return Answer(201, next(one for one in _stages(portal, pipeline) if one["id"] == stage))
+    pipeline, given = _met(portal, call), call.read_object()
+    stage = pipeline.add(portal.uuid(), _label(given), _order(given))
+    return Answer(201, _stage(portal, stage))
 
 
 def delete_stage(portal: Portal, call: Call) -> Answer:
-    """`DELETE …/{pipeline}/stages/{stage}`: 204."""
-    if _met(portal, call).stages.pop(call.params["stage"], None) is None:
+    """`DELETE …/{pipeline}/stages/{stage}`: 204, records in it or not (specified)."""
+    stage = _met(portal, call).stages.get(call.params["stage"])
+    if stage is None or stage.archived:
         raise not_found()
-    _redefine(portal, call)
+    stage.archived = True
     return Answer(204)
 
 
-def _redefine(portal: Portal, call: Call) -> None:
-    kind, table = call.table_kind, portal.table(call.table_kind)
-    stages = portal.pipelines.stage_ids(kind)
-    for name, definition in standard_definitions(kind, stages).items():
-        if name in ("hs_pipeline", "hs_pipeline_stage"):
-            table.define(replace(definition))
-
-
-def _of(portal: Portal, call: Call) -> dict[str, Pipeline]:
-    return portal.pipelines.of.get(call.table_kind.name, {})
-
-
 def _met(portal: Portal, call: Call) -> Pipeline:
-    if pipeline := _of(portal, call).get(call.params["pipeline"]):
+    known = portal.pipelines.of.get(call.table_kind.name, {})
+    if pipeline := known.get(call.params["pipeline"]):
         return pipeline
     raise not_found()
 
@@ -94,29 +72,36 @@ def _label(given: dict[str, Any]) -> str:
     return expect_text(given["label"], "`label`")
 
 
+def _order(given: dict[str, Any]) -> int | None:
+    order = given.get("displayOrder")
+    return order if type(order) is int else None
+
+
 def _shown(portal: Portal, pipeline: Pipeline) -> dict[str, Any]:
-    began = iso(portal.began)
     return {
         "id": pipeline.id,
         "label": pipeline.label,
-        "displayOrder": 0,
+        "displayOrder": pipeline.order,
         "stages": list(_stages(portal, pipeline)),
-        "createdAt": began,
-        "updatedAt": began,
-        "archived": False,
+        **_dates(portal),
     }
 
 
 def _stages(portal: Portal, pipeline: Pipeline) -> Iterator[dict[str, Any]]:
+    return (_stage(portal, stage) for stage in pipeline.open_stages())
+
+
+def _stage(portal: Portal, stage: Stage) -> dict[str, Any]:
+    return {
+        "id": stage.id,
+        "label": stage.label,
+        "displayOrder": stage.order,
+        "metadata": {"state": "CLOSED" if stage.closed else "OPEN"},
+        "writePermissions": "CRM_PERMISSIONS_ENFORCEMENT",
+        **_dates(portal),
+    }
+
+
+def _dates(portal: Portal) -> dict[str, Any]:
     began = iso(portal.began)
-    for place, (stage, label) in enumerate(pipeline.stages.items()):
-        yield {
-            "id": stage,
-            "label": label,
-            "displayOrder": place,
-            "metadata": {"state": "CLOSED" if label in ("Delivered", "Cancelled") else "OPEN"},
-            "createdAt": began,
-            "updatedAt": began,
-            "archived": False,
-            "writePermissions": "CRM_PERMISSIONS_ENFORCEMENT",
-        }
+    return {"createdAt": began, "updatedAt": began, "archived": False}

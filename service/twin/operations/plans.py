@@ -5,7 +5,7 @@ holders, earlier inputs of the same batch included. `batches` decides what becom
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,8 +14,9 @@ from service.twin.account.portal import Portal
 from service.twin.account.records import Record, Table
 from service.twin.account.values import BadValueError, read_string
 from service.twin.operations.answers import Refusal
-from service.twin.operations.call import Call, Written, expect_object, expect_text
-from service.twin.operations.linking import Pair, link, wanted_links
+from service.twin.operations.call import expect_object, expect_text
+from service.twin.operations.linking import wanted_links
+from service.twin.operations.pairs import Pair
 
 
 class Entry(NamedTuple):
@@ -130,6 +131,9 @@ class Planner:
         """Judge the values for a plan whose record is known (or to be made)."""
         clean, details = judge_values(self._table, values)
         plan.clean = clean
+        refused = self._portal.pipelines.refused(self._table.kind, clean)
+        details += [Detail("INVALID_OPTION", name, message) for name, message in refused]
+        plan.clean |= self._portal.pipelines.assumed(self._table.kind, clean)
         if details:
             message = property_message(details, self._options.portal_id)
             plan.refusal = RecordRefusal("VALIDATION_ERROR", message, tuple(details))
@@ -151,22 +155,25 @@ class Planner:
     def _conflict(self, plan: Plan) -> RecordRefusal | None:
         own = plan.record.id if plan.record else plan.new_id
         for name, held in self._table.holders.items():
-            value = plan.clean.get(name)
-            if not value:
-                continue
-            holder = held.get(value, own)
-            if holder == own:
-                holder = self._claims.setdefault((name, value), own)
-                self.collided = self.collided or holder != own
-            if holder != own:
-                self._claims = {what: by for what, by in self._claims.items() if by != own}
-                return self.held(name, value, own, holder)
+            for value in self._table.claimed(name, plan.clean):
+                holder = held.get(value, own)
+                if holder == own:
+                    holder = self._claims.setdefault((name, value), own)
+                    self.collided = self.collided or holder != own
+                if holder != own:
+                    self._claims = {what: by for what, by in self._claims.items() if by != own}
+                    return self.held(plan, name, value, holder)
         return None
 
-    def held(self, name: str, value: str, own: str, holder: str) -> RecordRefusal:
-        """The refusal of a unique value that another record holds."""
-        kind = self._table.kind
-        if self._options.conflicts == "conflict":
+    def held(self, plan: Plan, name: str, value: str, holder: str) -> RecordRefusal:
+        """The refusal of a unique value that another record holds.
+
+        Of an address a 409 where a record would be made (recorded on contacts), else the 400 that
+        names coordinates (recorded on an order, and on the update of a contact).
+        """
+        kind, own = self._table.kind, plan.record.id if plan.record else plan.new_id
+        known = plan.record is None and name == kind.address
+        if known or self._options.conflicts == "conflict":
             message = f"{kind.label.capitalize()} already exists. Existing ID: {holder}"
             return RecordRefusal("CONFLICT", message, existing=holder)
         coordinates = (
@@ -176,18 +183,3 @@ class Planner:
         )
         message = f"Cannot set {coordinates} on {own}. {holder} already has that value."
         return RecordRefusal("VALIDATION_ERROR", message, existing=holder)
-
-
-def applied(portal: Portal, call: Call, table: Table, plan: Plan) -> Record:
-    """Carry out a plan that is not refused, and note the write in the call."""
-    record = plan.record
-    if record is None:
-        record = table.create(plan.new_id, plan.clean, call.stamp)
-    else:
-        if plan.revive:
-            table.revive(record)
-        table.write(record, plan.clean, call.stamp)
-    for pair in plan.links:
-        link(portal, replace(pair, start_id=record.id))
-    call.writes.append(Written(table.kind.name, record.id, table.key_of(record), plan.clean))
-    return record

@@ -79,10 +79,11 @@ def create_properties(portal: Portal, call: Call) -> Answer:
     table = portal.table(call.table_kind)
     results, errors = [], []
     for raw in read_inputs(call) or ():
+        given = expect_object(raw, "`inputs[]`")
         try:
-            results.append(_shown(call, _created(table, expect_object(raw, "`inputs[]`"))))
+            results.append(_shown(call, _created(table, given)))
         except Refusal as refused:
-            errors.append({**refused.envelope, "context": {"name": [str(raw.get("name"))]}})
+            errors.append({**refused.envelope, "context": {"name": [str(given.get("name"))]}})
     return answered(portal, call, 201, results, errors)
 
 
@@ -160,7 +161,7 @@ def read_definition(given: dict[str, Any]) -> PropertyDefinition:
     field_type = _text(given, "fieldType", "")
     if not _NAME.fullmatch(name):
         raise validation(f"Invalid property name: {name[:80]}")
-    if type_name not in FIELD_TYPES or type_name == "email" or field_type not in _FIELD_TYPES:
+    if type_name not in FIELD_TYPES or field_type not in _FIELD_TYPES:
         raise bad_shape(f"Cannot deserialize `type` or `fieldType` from {type_name[:40]}")
     unique = given.get("hasUniqueValue") is True
     if unique and type_name not in ("string", "number"):
@@ -197,8 +198,8 @@ def _shown(call: Call, definition: PropertyDefinition) -> dict[str, Any]:
     return {
         "name": definition.name,
         "label": definition.label or definition.name,
-        "type": "string" if definition.type == "email" else definition.type,
-        "fieldType": definition.field_type or FIELD_TYPES[definition.type],
+        "type": definition.shown_type,
+        "fieldType": definition.field_type or FIELD_TYPES[definition.shown_type],
         "description": definition.description,
         "groupName": definition.group or f"{call.table_kind.singular}information",
         "options": [

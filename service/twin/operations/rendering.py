@@ -2,39 +2,42 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from service.twin.account.kinds import CONTACTS, LINE_ITEMS, Kind
+from service.twin.account.definitions import AMOUNTS
 from service.twin.account.portal import Portal
 from service.twin.account.records import Record, Table, history_of
 from service.twin.clock import iso
 from service.twin.operations.call import Call
 
-# Which of HubSpot's two spellings of the dates a type uses: (created, modified).
-_DATES = {
-    CONTACTS.name: ("createdate", "lastmodifieddate"),
-    LINE_ITEMS.name: ("createdate", "hs_lastmodifieddate"),
-    "companies": ("createdate", "hs_lastmodifieddate"),
-    "deals": ("createdate", "hs_lastmodifieddate"),
-    "tickets": ("createdate", "hs_lastmodifieddate"),
-    "products": ("createdate", "hs_lastmodifieddate"),
-}
-_OUR_DATES = ("hs_createdate", "hs_lastmodifieddate")
-
-
-def date_names(kind: Kind) -> tuple[str, str]:
-    """The names of a type's creation and modification dates."""
-    return _DATES.get(kind.name, _OUR_DATES)
-
 
 def system_value(table: Table, record: Record, name: str) -> str | None:
-    """A property that HubSpot keeps itself; None if `name` is none of those."""
-    created, modified = date_names(table.kind)
+    """A property that HubSpot keeps or computes itself; None if `name` is none of those."""
+    created, modified = table.kind.dates
     if name == "hs_object_id":
         return record.id
     if name == created:
         return iso(record.created)
-    return iso(record.updated) if name == modified else None
+    if name == modified:
+        return iso(record.updated)
+    return amounts(record).get(name) if table.kind.amounts else None
+
+
+def amounts(record: Record) -> dict[str, str]:
+    """What HubSpot computes for a line: price x quantity, less the discount of each piece."""
+    price, quantity, discount, percentage = (
+        Decimal(record.properties.get(name) or default)
+        for name, default in (
+            ("price", "0"),
+            ("quantity", "1"),
+            ("discount", "0"),
+            ("hs_discount_percentage", "0"),
+        )
+    )
+    each = discount or price * percentage / 100
+    sums = (price - each) * quantity, price * quantity, each * quantity
+    return dict(zip(AMOUNTS, (f"{value:.2f}" for value in sums), strict=True))
 
 
 def value_of(table: Table, record: Record, name: str) -> str | None:
@@ -50,13 +53,14 @@ def written(
 
     `clean` is what was stored: the same, but for an identifying property that was not repeated.
     """
-    created, modified = date_names(table.kind)
+    created, modified = table.kind.dates
     shown = clean if len(clean) == len(sent) else {name: clean[name] for name in sent}
     created_at, updated_at = iso(record.created), iso(record.updated)
     return {
         "id": record.id,
         "properties": {
             **shown,
+            **(amounts(record) if table.kind.amounts else {}),
             created: created_at,
             modified: updated_at,
             "hs_object_id": record.id,
@@ -81,7 +85,7 @@ class Asking:
 
 def read(portal: Portal, table: Table, record: Record, asking: Asking) -> dict[str, Any]:
     """A record as a read answers it: the properties asked for that exist, and the dates and id."""
-    created, modified = date_names(table.kind)
+    created, modified = table.kind.dates
     properties: dict[str, str | None] = {
         created: iso(record.created),
         modified: iso(record.updated),

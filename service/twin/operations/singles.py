@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from service.twin.account.kinds import kind_named
-from service.twin.account.links import type_name
 from service.twin.account.portal import Portal
 from service.twin.account.records import Record, Table
 from service.twin.operations import rendering
 from service.twin.operations.answers import Answer, bad_shape, not_found, refusal, validation
 from service.twin.operations.batches import whole_refusal
-from service.twin.operations.call import Call, Written, expect_list
+from service.twin.operations.call import Call, expect_list
 from service.twin.operations.inputs import refuse_non_unique
-from service.twin.operations.plans import Entry, Plan, Planner, applied, read_properties
+from service.twin.operations.plans import Entry, Plan, Planner, read_properties
+from service.twin.operations.shown_links import shown_v3
+from service.twin.operations.writing import applied, archive
 
 LARGEST_PAGE = 100
+_LONGEST_ID = 20
 
 
 def create_one(portal: Portal, call: Call) -> Answer:
@@ -47,8 +48,7 @@ def archive_one(portal: Portal, call: Call) -> Answer:
     table = portal.table(call.table_kind)
     record = table.find(call.params["id"], None)
     if record is not None:
-        call.writes.append(Written(table.kind.name, record.id, table.key_of(record), {}))
-        table.archive(record, call.stamp)
+        archive(portal, call, table, record)
     return Answer(204)
 
 
@@ -57,8 +57,8 @@ def list_page(portal: Portal, call: Call) -> Answer:
     table = portal.table(call.table_kind)
     limit = _limit(call)
     after = call.one("after", "0")
-    if not after.isdecimal():
-        raise validation(f"Invalid cursor: {after}")
+    if not after.isdecimal() or len(after) > _LONGEST_ID:
+        raise validation(f"Invalid cursor: {after[:40]}")
     records = table.archived if call.flag("archived") else table.live
     # Ids rise, so insertion order is id order but for revived records.
     later = sorted((r for r in records.values() if int(r.id) > int(after)), key=lambda r: int(r.id))
@@ -72,7 +72,7 @@ def list_page(portal: Portal, call: Call) -> Answer:
 
 def _limit(call: Call) -> int:
     text = call.one("limit", "10")
-    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
+    if not text.isdecimal() or len(text) > _LONGEST_ID or not 1 <= int(text) <= LARGEST_PAGE:
         raise validation(f"limit must be between 1 and {LARGEST_PAGE}: {text[:40]}")
     return int(text)
 
@@ -127,13 +127,14 @@ def _shown(portal: Portal, call: Call, table: Table, record: Record) -> dict[str
 def _links(
     portal: Portal, table: Table, record: Record, asked: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The linked records of the types asked for; types without links are left out."""
+    """The linked records of the types asked for, once per type of link; types without links are left out."""
     shown = {}
     for name in asked:
-        if (kind := kind_named(name)) is None:
+        if (kind := portal.kinds.named(name)) is None:
             raise refusal(400, f"Unable to infer object type from: {name[:80]}")
-        linked = sorted(portal.links.of(table.kind.name, kind.name, record.id))
+        linked = portal.links.of(table.kind.name, kind.name, record.id)
         if linked:
-            named = type_name(table.kind, kind)
-            shown[kind.name] = {"results": [{"id": one, "type": named} for one in linked]}
+            ends = table.kind, kind
+            results = [shown_v3(portal, ends, *each) for each in sorted(linked.items())]
+            shown[kind.name] = {"results": [one for several in results for one in several]}
     return shown
