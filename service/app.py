@@ -185,6 +185,19 @@ class Service:
             reasons.append(f"cannot publish: {self.publisher.trouble}")
         return reasons
 
+    def waits(self) -> list[str]:
+        """What HubSpot makes us wait for: an outage, the day's quota, a throttle from its first 429 on."""
+        waits = []
+        paused, throttle = self.pipeline.paused, self.pipeline.throttle
+        if paused is not None and paused.code not in MINE_TO_MEND:
+            waits.append(f"paused: {paused.message}")
+        if throttle is not None:
+            told = throttle.throttle
+            waits.append(
+                f"throttled (429s so far: {throttle.answers}): {told.message}; {told.advice}"
+            )
+        return waits
+
 
 @asynccontextmanager
 async def asking(settings: HubSpotSettings) -> AsyncIterator[Ask]:

@@ -1,7 +1,7 @@
 """HubSpot: reachable, the token valid, the scopes there, the identifying property unique, the clocks agreed."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from service.clock import stamp
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
 from service.core.hubspot.replies import read_keys
+from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
 from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
@@ -27,10 +28,19 @@ READ, WRITE, SCHEMA = (
     "crm.schemas.orders.read",
 )
 LIMIT: Final = "x-hubspot-ratelimit-max"
+FAILURES: Final = frozenset({408, 423, 477})  # with 5xx: HubSpot's own, whatever was asked
 
 
 class UnansweredError(Exception):
-    """HubSpot did not answer; the message says how."""
+    """HubSpot did not answer, or not as HubSpot; the message says how."""
+
+
+class ThrottledError(Exception):
+    """HubSpot answered 429: nothing else that it is asked now says anything."""
+
+    def __init__(self, throttle: Throttle) -> None:
+        super().__init__(throttle.message)
+        self.throttle = throttle
 
 
 async def examine(
@@ -40,27 +50,47 @@ async def examine(
 
     `used`: properties that dead letters set, or why they cannot be seen.
     """
-    token = await token_of(settings).current(http)
-    if not isinstance(token, str):
-        yield _no_token(token)
-        return
-    visit = _Visit(http, settings, token)
     try:
-        async for finding in visit.findings(used):
+        token = await token_of(settings).current(http)
+        if not isinstance(token, str):
+            yield _no_token(token, settings)
+            return
+        async for finding in _Visit(http, settings, token).findings(used):
             yield finding
     except UnansweredError as error:
         yield Finding(
             "hubspot",
-            f"{settings.base_url} cannot be reached: {error}",
+            f"{settings.base_url} {error}",
             Trouble.UNREACHABLE,
-            "see that HTTPS to it is let out, and what ORDERSYNC_HUBSPOT__BASE_URL says",
+            "see that HTTPS to it is let out, and what ORDERSYNC_HUBSPOT__BASE_URL says; a 5xx is "
+            "HubSpot's own: status.hubspot.com",
         )
+    except ThrottledError as error:
+        yield _throttled(error.throttle)
 
 
-def _no_token(why: BatchReply | NoReply) -> Finding:
+_SHARED: Final = (
+    "run the doctor again then; if it lasts, something else calls with this token or app, or "
+    "ORDERSYNC_HUBSPOT__CALLS of the service that runs is more than the account has"
+)
+
+
+def _throttled(throttle: Throttle) -> Finding:
+    """Exit 69: until the limit is given out again nothing can be asked, by `run` neither."""
+    until = "until midnight in the account's time zone"
+    if throttle.seconds is not None:
+        until = f"until {stamp() + timedelta(seconds=throttle.seconds):%H:%M:%S} UTC at the latest"
+    said = f": {throttle.said}" if throttle.said else ""
+    found = f"HubSpot answers 429{said} (limit {throttle.policy}, {until})"
+    fix = throttle.advice if throttle.policy == DAILY else _SHARED
+    return Finding("limit", found, Trouble.UNREACHABLE, fix)
+
+
+def _no_token(why: BatchReply | NoReply, settings: HubSpot) -> Finding:
     if isinstance(why, NoReply):
         fix = "see that HTTPS to HubSpot is let out; then again"
         return Finding("token", why.message, Trouble.UNREACHABLE, fix)
+    _usable(why, settings)
     found = str(_document(why.body).get("message", "the refresh token was not accepted"))
     fix = "renew ORDERSYNC_HUBSPOT__REFRESH_TOKEN, …__CLIENT_ID and …__CLIENT_SECRET: install the app again"
     return Finding("token", found, Trouble.NOT_AUTHORISED, fix)
@@ -99,12 +129,14 @@ class _Visit:
             yield await self._known(used)
 
     async def _get(self, path: str, **query: str) -> BatchReply:
-        return _answered(await self._http.ask("GET", path, headers=self._headers, query=query))
+        reply = await self._http.ask("GET", path, headers=self._headers, query=query)
+        return _usable(reply, self._settings)
 
     async def _post(self, endpoint: str, body: bytes) -> BatchReply:
         path = f"{self._orders}/batch/{endpoint}"
         headers = self._headers | {"content-type": "application/json"}
-        return _answered(await self._http.ask("POST", path, headers=headers, body=body))
+        reply = await self._http.ask("POST", path, headers=headers, body=body)
+        return _usable(reply, self._settings)
 
     async def _nothing_written(self) -> BatchReply:
         """An update of no orders: refused for its scopes, or for being empty."""
@@ -132,14 +164,14 @@ class _Visit:
                 return Finding("property", reason.message, Trouble.WRONG, "see docs/hubspot.md")
             case _:
                 found = f"{name} identifies orders; its definition answers {refused.status}"
-                return unseen("property", found, f"grant the scope {SCHEMA} to see its definition")
+                return unseen("property", found, _to_see_definitions(refused))
 
     async def _known(self, used: frozenset[str]) -> Finding:
         """Whether orders have the properties that dead letters set."""
         answer = await self._get(self._definitions)
         if answer.status != 200:
             found = f"the definitions of properties answer {answer.status}"
-            return unseen(LETTERS, found, f"grant the scope {SCHEMA}")
+            return unseen(LETTERS, found, _to_see_definitions(answer))
         missing = used - set(_names(_document(answer.body)))
         if missing:
             found = f"dead letters set what orders do not have: {', '.join(sorted(missing)[:20])}"
@@ -158,10 +190,27 @@ class _Visit:
         return well("limit", f"{ours}, HubSpot allows {told}")
 
 
-def _answered(reply: BatchReply | NoReply) -> BatchReply:
+def _usable(reply: BatchReply | NoReply, settings: HubSpot) -> BatchReply:
+    """An answer that says something about what was asked.
+
+    Raises:
+        UnansweredError: there is none, or it is a failure of HubSpot's.
+        ThrottledError: a limit is used up.
+    """
     if isinstance(reply, NoReply):
-        raise UnansweredError(reply.message)
+        raise UnansweredError(f"cannot be reached: {reply.message}")
+    if throttle := throttle_of(reply, settings.window, 1, settings.calls):
+        raise ThrottledError(throttle)
+    if reply.status in FAILURES or reply.status >= 500:
+        raise UnansweredError(f"answers {reply.status}: {_message(reply)}")
     return reply
+
+
+def _to_see_definitions(refused: BatchReply) -> str:
+    """A scope mends a 403 and nothing else."""
+    if refused.status == 403:
+        return f"grant the scope {SCHEMA}"
+    return f"run the doctor again; HubSpot said: {_message(refused)}"
 
 
 def _names(listed: Mapping[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from service.hubspot.http import Http
 from service.settings.sections import HubSpot as HubSpotSettings
 
 AHEAD: Final = 60.0  # seconds before expiry at which a token is replaced; HubSpot's live 1800 s
+THROTTLED: Final = 429  # says nothing about the credentials
 _DATED = re.compile(r"^\d{4}-\d{2}$")
 
 
@@ -134,7 +135,7 @@ class RefreshedToken:
             return value
         if answer.status >= 500 or granted:
             return NoReply(f"the token endpoint answered {answer.status}", sent=False)
-        return _refused(said)
+        return answer if answer.status == THROTTLED else _refused(said)
 
 
 def _refused(said: dict[str, object]) -> BatchReply:

@@ -61,7 +61,7 @@ class Intermission:
 
     def _begin(self, pause: Pause) -> None:
         self.reason = pause.reason
-        self._metrics.paused.set(1)
+        self._metrics.pauses.begin(pause.reason.code, self._now)
         self._close_intake()
         code, message = pause.reason.code, pause.reason.message
         log.error("intake_paused", reason=code, message=message, seconds=pause.seconds)
@@ -75,16 +75,16 @@ class Intermission:
                 break
             probes += 1
             seconds = self._pulse.probe_failed(probes)
+            self._metrics.pauses.begin(trouble.code, self._now)
             self.reason = trouble
             log.warning(
                 "probe_failed", reason=trouble.code, message=trouble.message, seconds=seconds
             )
-        self._resume(pause, self._now() - since)
+        self._resume(self._now() - since)
 
-    def _resume(self, pause: Pause, seconds: float) -> None:
+    def _resume(self, seconds: float) -> None:
         self.reason = None
-        self._metrics.paused.set(0)
-        self._metrics.paused_seconds.labels(pause.reason.code).inc(seconds)
+        self._metrics.pauses.end()
         log.info("intake_resumed", after=round(seconds, 1))
         if not self._over:
             self._open_intake()

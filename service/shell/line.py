@@ -15,6 +15,7 @@ from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.concurrency import Concurrency
 from service.core.hubspot.flows import Flow
+from service.core.hubspot.throttles import Began, Over, Spell, Throttles, throttle_of
 from service.core.hubspot.verdicts import Verdict
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
@@ -52,6 +53,7 @@ class Line:
         self._budget, self._metrics = Budget(policy), metrics
         self._concurrency = Concurrency(concurrency)
         self._conversations = 0
+        self._throttles = Throttles()
 
     def wait(self, now: float) -> float:
         """Seconds until a batch may leave; FOREVER = when one that is on its way has its verdicts."""
@@ -59,6 +61,10 @@ class Line:
         if self._conversations >= self._concurrency.calls(per_second):
             return FOREVER
         return self._budget.wait(now)
+
+    def throttle(self) -> Spell | None:
+        """The limit of HubSpot's that holds calls up now."""
+        return self._throttles.spell(self._now())
 
     async def converse(
         self, flow: Flow, why: str, company: int, permit: Permit
@@ -128,7 +134,30 @@ class Line:
         self._budget.learn(reply, started, now)
         if isinstance(reply, BatchReply) and reply.status == LIMITED:
             self._budget.refused(replies.retry_after(reply), now)
+        self._tell(reply, started, now)
         self._wake.up()
+
+    def _tell(self, reply: BatchReply | NoReply, started: float, now: float) -> None:
+        """A throttle is told when it begins and when it is over: an unnoticed one looks like health."""
+        budget = self._budget
+        heard = throttle_of(reply, budget.window, budget.used, budget.limit)
+        match self._throttles.note(reply, heard, started, now):
+            case Began(spell):
+                said = spell.throttle
+                self._metrics.throttled.labels(said.policy).set(1)
+                log.warning(
+                    "throttled",
+                    policy=said.policy,
+                    message=said.message,
+                    advice=said.advice,
+                    seconds=said.seconds,
+                    correlation_id=said.correlation_id,
+                )
+            case Over(spell, seconds):
+                self._metrics.throttled.labels(spell.throttle.policy).set(0)
+                log.info("throttle_over", after=round(seconds, 1), answers=spell.answers)
+            case None:
+                pass
 
     def _account(
         self, call: BatchCall, reply: BatchReply | NoReply, seconds: float, why: str, company: int

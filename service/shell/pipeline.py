@@ -20,6 +20,7 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.flows import flow_for
+from service.core.hubspot.throttles import Spell
 from service.core.intake.crashes import accused
 from service.core.intake.handover import Handover
 from service.core.intake.repeats import Fresh, Held, Repeats
@@ -123,6 +124,11 @@ class Pipeline:
     def paused(self) -> Reason | None:
         """Why intake is closed; None = it is open."""
         return self._intermission.reason
+
+    @property
+    def throttle(self) -> Spell | None:
+        """The limit of HubSpot's that holds calls up now."""
+        return self._line.throttle()
 
     # --- take in --------------------------------------------------------------------------------------
 

@@ -50,8 +50,10 @@ def running_twin(options: TwinOptions) -> Iterator[RunningTwin]:
         if not started.wait(30):
             raise RuntimeError("the twin did not start within 30 s")
         url, loop, stop = served[0]
-        yield RunningTwin(url, twin)
-        loop.call_soon_threadsafe(stop.set)
+        try:
+            yield RunningTwin(url, twin)
+        finally:
+            loop.call_soon_threadsafe(stop.set)
     finally:
         thread.join()
 

@@ -6,7 +6,6 @@ client's locals are its headers). Redaction comes last before rendering, so noth
 it.
 """
 
-import json
 import logging
 import re
 import sys
@@ -33,6 +32,7 @@ _SECRET: Final = re.compile(
     r"(?P<secret>(?<=:)[^\s/@]+(?=@)|(?<!/)[^\s\"'&,;}@/]{4,})",
     re.IGNORECASE,
 )
+_DEEPEST: Final = 20  # objects within objects that a line shows; what is below is text
 # Whatever the two expressions match holds one of these, in lower case.
 _MARKS: Final = tuple(
     b"://|bearer|authorization|passw|secret|token|cookie|api_key|api-key|apikey|pat-".split(b"|")
@@ -128,15 +128,37 @@ def _blotted(name: str, value: Any) -> Any:
 
 
 def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-    """Nearly every line is innocent, which costs one look at it; others are taken apart again."""
+    """One serialiser for every line, so that what is searched for is written the same way in each.
+
+    Nearly every line is innocent, which costs one look at it; others are taken apart again.
+    """
     try:
-        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+        line = _packed(event)
     except orjson.JSONEncodeError:  # an integer above 64 bits, half a surrogate pair
-        line = json.dumps(event, default=str).encode()
+        line = _packed(_plain(event))
     low = line.lower()
     if any(mark in low for mark in _MARKS):
-        return json.dumps(redact(logger, method, json.loads(line))).encode()
+        return _packed(redact(logger, method, orjson.loads(line)))
     return line
+
+
+def _packed(event: Any) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """What JSON can hold of any value."""
+    match value:
+        case bool() | float() | None:
+            return value
+        case int() if -(2**63) <= value < 2**64:
+            return value
+        case dict() if depth < _DEEPEST:
+            return {_plain(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+        case list() | tuple() if depth < _DEEPEST:
+            return [_plain(inner, depth + 1) for inner in value]
+        case _:
+            return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _as_text(logger: WrappedLogger, method: str, line: Any) -> Any:

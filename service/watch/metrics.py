@@ -21,10 +21,12 @@ from prometheus_client import (
 from prometheus_client.process_collector import ProcessCollector
 
 from service.core.events.order_event import Operation
+from service.core.hubspot.throttles import POLICIES
 from service.core.hubspot.verdicts import Cause
 from service.core.letters.runbook import RUNBOOK
 from service.core.reasons import Code
 from service.core.settlement.outcomes import Status
+from service.watch.pauses import PauseMetrics
 from service.watch.version import installed
 
 PREFIX: Final = "ordersync"
@@ -107,10 +109,15 @@ class Metrics:
         self.quota_remaining = self._gauge("quota_remaining", "What HubSpot says is left of it.")
 
     def _troubles(self) -> None:
-        self.paused = self._gauge("paused", "1 while the intake is paused.")
-        self.paused_seconds = self._counter(
-            "paused_seconds", "Time with the intake paused.", "reason"
+        self.pauses = PauseMetrics(
+            PREFIX, (reason for reason, entry in RUNBOOK.items() if entry.group == "pause")
         )
+        self.registry.register(self.pauses)
+        self.throttled = self._gauge(
+            "throttled", "1 from HubSpot's first 429 until a call gets through.", "policy"
+        )
+        for policy in POLICIES:
+            self.throttled.labels(policy)
         self.redeliveries = self._counter(
             "redeliveries", "Events that the broker delivered once more."
         )
@@ -121,15 +128,12 @@ class Metrics:
         self.replays = self._counter("replays", "Events that came back out of the dead letters.")
         for code in Code:
             self.dead_letters.labels(code)
-        for reason, entry in RUNBOOK.items():
-            if entry.group == "pause":
-                self.paused_seconds.labels(reason)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, namespace=PREFIX, registry=self.registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
 
     def _histogram(
         self, name: str, text: str, buckets: tuple[float, ...], *labels: str

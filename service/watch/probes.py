@@ -2,11 +2,12 @@
 
 Alive means that the loop turns and the pipeline is not wedged: it never depends on RabbitMQ or
 HubSpot, or an outage of theirs would restart every replica. Ready means that events are carried,
-or would be. Signals are the app's: the server inside leaves them alone.
+or would be; what HubSpot makes us wait for is told beside it, and takes no readiness away. Signals
+are the app's: the server inside leaves them alone.
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,10 @@ class Health(Protocol):
 
     def ready(self) -> list[str]:
         """What keeps it from carrying events just now."""
+        ...
+
+    def waits(self) -> list[str]:
+        """What holds events up though the replica does all that it can."""
         ...
 
 
@@ -87,17 +92,15 @@ def application(health: Health, metrics: Metrics) -> "Starlette":
     from starlette.responses import JSONResponse, Response  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 
-    def answer(reasons: list[str]) -> "Response":
-        status = "unavailable" if reasons else "ok"
-        return JSONResponse(
-            {"status": status, "reasons": reasons}, status_code=503 if reasons else 200
-        )
+    def answer(faults: list[str], beside: Sequence[str] = ()) -> "Response":
+        status, code = ("unavailable", 503) if faults else ("ok", 200)
+        return JSONResponse({"status": status, "reasons": [*faults, *beside]}, status_code=code)
 
     async def livez(_: "Request") -> "Response":
         return answer(health.live())
 
     async def readyz(_: "Request") -> "Response":
-        return answer(health.ready())
+        return answer(health.ready(), health.waits())
 
     async def exposition(_: "Request") -> "Response":
         body, content_type = metrics.render()

@@ -1,9 +1,9 @@
 """What is said of what was done: the settlement's metrics and its one canonical log line."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -11,13 +11,15 @@ from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
-from service.core.settlement.outcomes import Settlement
+from service.core.settlement.outcomes import Settlement, Status
 from service.core.settlement.retries import Finish, PutBack, Step
 from service.core.waiting.backlog import Batch
 from service.watch.metrics import MALFORMED, NO_REASON, Metrics
 
 log = structlog.get_logger(__name__)
 
+NAMED: Final = 20  # events of one failure; all of them are in `events_settled`
+_FAILED: Final = frozenset({Status.REJECTED, Status.EXHAUSTED})
 ISOLATION: Final = "isolation"  # `cause` of a put-back that no failure of the record's own explains
 
 
@@ -65,6 +67,7 @@ class Tally:
         """Outcomes and dead letters are confirmed."""
         events: dict[str, list[str | None]] = {}
         counted: Counter[tuple[str, str]] = Counter()
+        settlements = tuple(settlements)
         for settlement in settlements:
             reason = settlement.reason.code if settlement.reason else NO_REASON
             counted[settlement.status, reason] += 1
@@ -79,11 +82,35 @@ class Tally:
             self._metrics.events_per_write.observe(len(finish.slot.contributions))
         self._count_received()
         log.info("events_settled", records=len(finished), **events)
+        for failure in _failures(settlements):
+            log.warning("events_failed", **failure)
 
     def _count_received(self) -> None:
         for operation, count in self._received.items():
             self._metrics.events_received.labels(operation).inc(count)
         self._received.clear()
+
+
+def _failures(settlements: Iterable[Settlement]) -> Iterator[dict[str, Any]]:
+    """A line for each reason that events were rejected or given up for, with no value in it.
+
+    What is malformed has a line of its own, as soon as it is read.
+    """
+    failed: dict[tuple[str, str], list[Settlement]] = {}
+    for settlement in settlements:
+        if settlement.status in _FAILED and settlement.reason is not None:
+            failed.setdefault((settlement.status, settlement.reason.code), []).append(settlement)
+    for (status, code), group in failed.items():
+        reasons = [settlement.reason for settlement in group if settlement.reason]
+        events = [s.contribution.event.id for s in group if s.contribution]
+        yield {
+            "status": status,
+            "reason": code,
+            "count": len(group),
+            "properties": dict(Counter(r.property for r in reasons if r.property)),
+            "event_ids": events[:NAMED],
+            "correlation_id": reasons[0].correlation_id,
+        }
 
 
 def _cause(verdict: Verdict) -> str:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from service.core.events.events import Contribution
+from service.core.hubspot.pauses import LONG_THROTTLE
 from service.core.letters import letters, runbook
 from service.core.letters.letters import moment
 from service.core.letters.mends import (
@@ -160,6 +161,22 @@ def test_every_code_and_every_reason_of_the_broker_has_its_paragraph():
         assert f"### `{reason}`" in runbook.page()
         assert all((entry.means, entry.fault, entry.fix, entry.replay, entry.line))
     assert runbook.entry("of a later version") is runbook.UNKNOWN
+
+
+def test_the_cure_of_a_token_covers_the_variable_as_well_as_the_file():
+    cure = runbook.RUNBOOK[Code.UNAUTHENTICATED].fix
+
+    assert "`hubspot/token`" in cure
+    assert (
+        "`ORDERSYNC_HUBSPOT__TOKEN`, which wins over the file, is read at the start alone" in cure
+    )
+    assert "kubectl rollout restart" in cure
+
+
+def test_the_runbook_says_from_when_a_throttle_pauses():
+    means = runbook.RUNBOOK[Code.THROTTLED].means
+
+    assert f"Intake pauses when nothing but 429 has been heard for {LONG_THROTTLE:g} s" in means
 
 
 # --- sieving ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from time import monotonic
 from typing import Any
@@ -17,6 +18,7 @@ from service.core.events.order_event import STRUCTURED
 from service.doctor import Finding, Trouble, examine
 from service.rabbitmq.topology import Topology, declare
 from service.settings.config import BrokerSettings, Settings
+from service.twin import parse_fault
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
 from tests.stage import event
@@ -155,6 +157,54 @@ def test_a_hubspot_that_is_not_there(amqp_url: str) -> None:
     assert found["hubspot"].trouble is Trouble.UNREACHABLE
 
 
+@pytest.mark.parametrize("nth", ["", " nth=2", " nth=3"])
+def test_a_throttle_is_told_with_its_limit_and_until_when_and_is_no_missing_scope(
+    amqp_url: str, nth: str
+) -> None:
+    """Whichever of its calls is the first to be answered 429."""
+    applied(amqp_url)
+    storm = parse_fault(f"429{nth}")
+    with running_twin(TwinOptions(faults=(storm,))) as twin:
+        found = looked(settings(amqp_url, twin.url))
+
+    limit = found["limit"]
+    assert limit.trouble is Trouble.UNREACHABLE
+    assert "429: You have reached your ten_secondly_rolling limit." in limit.found
+    assert re.search(r"\(limit TEN_SECONDLY_ROLLING, until \d\d:\d\d:\d\d UTC", limit.found)
+    assert "something else calls with this token or app" in str(limit.fix)
+    assert not any("scope" in str(finding.fix) for finding in found.values())
+
+
+def test_the_days_limit_is_told_until_midnight(amqp_url: str) -> None:
+    with running_twin(TwinOptions(faults=(parse_fault("429 policy=DAILY"),))) as twin:
+        limit = looked(settings(amqp_url, twin.url))["limit"]
+
+    assert limit.trouble is Trouble.UNREACHABLE
+    assert "limit DAILY, until midnight in the account's time zone" in limit.found
+    assert "which app uses them" in str(limit.fix)
+
+
+@pytest.mark.parametrize("fault", ["503", "423", "503 nth=3"])
+def test_a_failure_of_hubspots_is_not_taken_for_health_or_a_missing_scope(
+    amqp_url: str, fault: str
+) -> None:
+    with running_twin(TwinOptions(faults=(parse_fault(fault),))) as twin:
+        found = looked(settings(amqp_url, twin.url))
+
+    assert found["hubspot"].trouble is Trouble.UNREACHABLE
+    assert f"answers {fault[:3]}" in found["hubspot"].found
+    assert not any("scope" in str(finding.fix) for finding in found.values())
+
+
+def test_a_throttled_token_endpoint_says_nothing_about_the_credentials(amqp_url: str) -> None:
+    oauth = {"token": None, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    with running_twin(TwinOptions(faults=(parse_fault("429"),))) as twin:
+        found = looked(settings(amqp_url, twin.url, **oauth))
+
+    assert {name for name, finding in found.items() if finding.trouble} >= {"limit"}
+    assert "token" not in found
+
+
 def test_oauth_credentials_that_are_refused(amqp_url: str, twin: RunningTwin) -> None:
     wrong = {"token": None, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
 
@@ -211,6 +261,27 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
     assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
     assert harmed["policies"].trouble is Trouble.WRONG
     assert "message-ttl on orders.results by policy short" in harmed["policies"].found
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_the_command_exits_with_69_while_hubspot_throttles(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(amqp_url)
+    with running_twin(TwinOptions(faults=(parse_fault("429"),))) as storm:
+        for name, value in {
+            "RABBITMQ__URL": amqp_url,
+            "HUBSPOT__BASE_URL": storm.url,
+            "HUBSPOT__TOKEN": "t",
+            "HUBSPOT__ID_PROPERTY": "shop_order_id",
+        }.items():
+            monkeypatch.setenv(f"ORDERSYNC_{name}", value)
+
+        told = CliRunner().invoke(app, ["doctor"])
+
+    assert told.exit_code == 69
+    assert "HubSpot answers 429" in told.stdout
+    assert "all is well" not in told.stderr
 
 
 @pytest.mark.usefixtures("logging_restored")

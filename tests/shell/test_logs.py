@@ -185,14 +185,57 @@ def test_what_is_not_secret_is_left_as_it_is(written):
     assert {name: event[name] for name in fields} == fields
 
 
-@pytest.mark.parametrize("value", [2**70, "\ud800", {1: 2}, object(), float("nan")])
-def test_nothing_that_is_logged_can_end_the_service(written, value):
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (2**70, str(2**70)),
+        (-(2**70), str(-(2**70))),
+        ("\ud800 ä", "\\ud800 ä"),
+        (
+            {"\ud800": [2**70, None, 1.5, (True, 2)]},
+            {"\\ud800": [str(2**70), None, 1.5, [True, 2]]},
+        ),
+        ({1: 2}, {"1": 2}),
+        (float("nan"), None),
+    ],
+)
+def test_nothing_that_is_logged_can_end_the_service(written, value, shown):
     configure, lines = written
     configure()
 
-    structlog.get_logger().info("said", value=value)
+    structlog.get_logger().info("said", value=value, other=object())
 
-    assert len(lines()) == 1
+    (line,) = lines()
+    assert orjson.loads(line)["value"] == shown
+
+
+def test_what_goes_round_in_a_circle_is_cut():
+    configure, lines = logs.configure, io.BytesIO()
+    circle: list[object] = ["\ud800"]
+    circle.append(circle)
+    stream = io.TextIOWrapper(lines, write_through=True)
+    configure(Log(format="json"), stream)
+
+    structlog.get_logger().info("said", value=circle)
+
+    assert orjson.loads(lines.getvalue())["event"] == "said"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{}, {"token": "hush"}, {"number": 2**70}, {"why": "Bearer hush"}, {"half": "\ud800"}],
+    ids=["nothing", "a secret", "a large number", "a bearer", "half a pair"],
+)
+def test_one_search_finds_an_event_whatever_stands_beside_it(written, beside):
+    """An id is written the same way in each line: no space, no escape, in no line alone."""
+    configure, lines = written
+    configure()
+
+    structlog.get_logger().info(
+        "events_settled", applied=["b-Größe-1"], event_id="b-Größe-1", **beside
+    )
+
+    assert '"applied":["b-Größe-1"],"event_id":"b-Größe-1"' in lines()[0]
 
 
 def test_a_command_whose_stdout_is_data_logs_to_stderr_and_only_warnings(capsys):

@@ -20,7 +20,8 @@ PROMISED = {
     "ordersync_quota_limit": set(),
     "ordersync_quota_remaining": set(),
     "ordersync_paused_seconds": {"reason"},
-    "ordersync_paused": set(),
+    "ordersync_paused": {"reason"},
+    "ordersync_throttled": {"policy"},
     "ordersync_retries": {"cause"},
     "ordersync_redeliveries": set(),
     "ordersync_channel_losses": set(),
@@ -45,7 +46,7 @@ def used() -> Metrics:
     metrics.batches.labels("upsert", "size").inc()
     metrics.calls.labels("batch/upsert", "200").inc()
     metrics.call_seconds.labels("batch/upsert").observe(0.2)
-    metrics.paused_seconds.labels(Code.OUTAGE).inc(3)
+    metrics.pauses.begin(Code.OUTAGE, lambda: 3.0)
     return metrics
 
 
@@ -112,3 +113,41 @@ def test_batch_sizes_are_told_apart_where_it_matters():
 
 def test_the_process_is_measured_too():
     assert "process_resident_memory_bytes" in families(Metrics())
+
+
+def paused(metrics: Metrics) -> dict[str, tuple[float, float]]:
+    """Reason -> whether it holds, and its seconds; those of which something is known."""
+    found = {}
+    for reason in Code:
+        labels = {"reason": str(reason)}
+        holds = metrics.registry.get_sample_value("ordersync_paused", labels)
+        seconds = metrics.registry.get_sample_value("ordersync_paused_seconds_total", labels)
+        if holds or seconds:
+            found[str(reason)] = (holds or 0.0, seconds or 0.0)
+    return found
+
+
+def test_a_pause_names_its_reason_and_counts_its_seconds_while_it_lasts():
+    metrics, clock = Metrics(), [100.0]
+
+    metrics.pauses.begin(Code.OUTAGE, lambda: clock[0])
+    clock[0] = 130.0
+    lasting = paused(metrics)
+    metrics.pauses.begin(Code.UNAUTHENTICATED, lambda: clock[0])
+    clock[0] = 135.0
+    changed = paused(metrics)
+    metrics.pauses.end()
+    clock[0] = 200.0
+
+    assert lasting == {"outage": (1.0, 30.0)}
+    assert changed == {"outage": (0.0, 30.0), "unauthenticated": (1.0, 5.0)}
+    assert paused(metrics) == {"outage": (0.0, 30.0), "unauthenticated": (0.0, 5.0)}
+
+
+def test_a_probe_that_gets_no_answer_leaves_the_reason_that_holds():
+    metrics = Metrics()
+
+    metrics.pauses.begin(Code.OUTAGE, lambda: 1.0)
+    metrics.pauses.begin(Code.NO_REPLY, lambda: 1.0)
+
+    assert list(paused(metrics)) == ["outage"]

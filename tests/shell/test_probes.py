@@ -19,12 +19,16 @@ class Told:
     def __init__(self) -> None:
         self.dead: list[str] = []
         self.busy: list[str] = []
+        self.waiting: list[str] = []
 
     def live(self) -> list[str]:
         return self.dead
 
     def ready(self) -> list[str]:
         return self.busy
+
+    def waits(self) -> list[str]:
+        return self.waiting
 
 
 @asynccontextmanager
@@ -58,6 +62,21 @@ async def test_the_reasons_are_in_the_body_and_live_and_ready_are_apart():
     assert live.status_code == 200
     assert ready.status_code == 503
     assert ready.json() == {"status": "unavailable", "reasons": health.busy}
+
+
+async def test_what_hubspot_makes_us_wait_for_is_told_and_takes_no_readiness_away():
+    health = Told()
+    health.waiting = ["paused: HubSpot fails every call"]
+
+    async with served(health, Metrics()) as client:
+        waiting = await client.get("/readyz")
+        health.busy = ["not consuming"]
+        both = await client.get("/readyz")
+
+    assert waiting.status_code == 200
+    assert waiting.json() == {"status": "ok", "reasons": health.waiting}
+    assert both.status_code == 503
+    assert both.json()["reasons"] == ["not consuming", *health.waiting]
 
 
 async def test_health_is_asked_anew_each_time():

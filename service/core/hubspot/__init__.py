@@ -10,6 +10,7 @@ Its modules:
     replies    BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
     staleness  what a replayed event may still write
     flows      the calls that one batch takes
+    throttles  a 429: which limit, until when, who may be using it
     budget     when the next call may leave
     concurrency  how many calls may be in flight
     pauses     when intake must stop, and when to try again

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from service.core.hubspot.pauses import LONG_THROTTLE
 from service.core.reasons import Code
 
 BROKER_REASONS: Final = ("delivery_limit", "expired", "rejected", "maxlen")  # of x-death
@@ -156,10 +157,15 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "One alone (`--limit 1`), with a version that has the cause mended; watch the service.",
     ),
     Code.THROTTLED: Entry(
-        "HubSpot's burst limit was hit: more calls than allowed in ten seconds.",
+        "HubSpot's burst limit was hit: more calls than allowed in ten seconds. From the first 429 on the "
+        "log says `throttled`, `/readyz` names the limit beside its status, and "
+        "`ordersync_throttled{policy}` is 1; calls wait and are sent again. Intake pauses when nothing "
+        f"but 429 has been heard for {LONG_THROTTLE:g} s.",
         "quota",
-        "If it persists another integration uses the same limit, or `ORDERSYNC_HUBSPOT__CALLS` is set "
-        "above what the account has.",
+        "See who else calls with this token or app: the log line and `/readyz` say how many of the "
+        "window's calls are ours. Give ordersync a private app of its own, or set "
+        "`ORDERSYNC_HUBSPOT__CALLS` to what the account has and the others leave. `ordersync doctor` "
+        "exits with 69 while it lasts.",
         _PAUSE,
         "pause",
     ),
@@ -173,7 +179,10 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
     Code.UNAUTHENTICATED: Entry(
         "HubSpot does not accept the token.",
         "set-up",
-        "Renew the private app's token and put it where the service reads it; the file is read again.",
+        "Renew the private app's token and put it where the service reads it. A file (`hubspot/token` in "
+        "the secrets folder) is read again by itself. The variable `ORDERSYNC_HUBSPOT__TOKEN`, which wins "
+        "over the file, is read at the start alone: set it anew and restart "
+        "(`kubectl rollout restart deploy/ordersync`).",
         _PAUSE,
         "pause",
     ),
