@@ -270,7 +270,8 @@ SECTIONS = (
     Section(
         "Archive: found first, then archived",
         "batch/archive takes record ids only, so batch/read looks the keys up. An order that is not there"
-        " is archived already. A 204 is all that HubSpot ever says to an archive.",
+        " is archived already. A 204 is all that HubSpot ever says to an archive; after any other 2xx the"
+        " records are looked for once more, and only those that are gone are archived.",
         (
             _row("both", "read-200 + archive-204", "applied", "applied", SPEC, "archive"),
             _row(
@@ -298,18 +299,42 @@ SECTIONS = (
                 "archive",
             ),
             _row(
-                "200 and an envelope",
-                "read-200 + archive-200-complete",
+                "200 and an envelope, both are gone",
+                "read-200 + archive-200-complete + read-207-both-gone",
                 "applied",
                 "applied",
                 "the 2026-03 associations API answers so",
                 "archive",
             ),
             _row(
+                "200 and an envelope, one is gone",
+                "read-200 + archive-200-complete + read-207-one-gone",
+                "again: unconfirmed, in doubt",
+                "applied",
+                OURS,
+                "archive",
+            ),
+            _row(
+                "an envelope that counts errors",
+                "read-200 + archive-200-num-errors + read-200",
+                "again: unconfirmed, in doubt",
+                "again: unconfirmed, in doubt",
+                OURS,
+                "archive",
+            ),
+            _row(
+                "200 without a body",
+                "read-200 + archive-200-empty + read-200",
+                "again: unconfirmed, in doubt",
+                "again: unconfirmed, in doubt",
+                OURS,
+                "archive",
+            ),
+            _row(
                 "200 and a page",
-                "read-200 + archive-200-html",
-                "again: unrecognised, in doubt",
-                "again: unrecognised, in doubt",
+                "read-200 + archive-200-html + no reply, sent",
+                "again: no_reply, in doubt",
+                "again: no_reply, in doubt",
                 OURS,
                 "archive",
             ),
@@ -328,7 +353,8 @@ SECTIONS = (
         "Nothing was written, because of at least one record. Believed is what the answer proves: an id or"
         " trace of ours, a quoted value that one record carries, a property that does not exist. Who is"
         " only pointed at is set aside; where nothing tells them apart, the batch is halved. A record that"
-        " is refused alone is rejected.",
+        " is refused alone is rejected, where HubSpot's words are final: one of the categories"
+        " `VALIDATION_ERROR`, `CONFLICT` and `OBJECT_NOT_FOUND`, or a known code of a property.",
         (
             _row(
                 "the message quotes the value",
@@ -543,6 +569,13 @@ SECTIONS = (
                 "again: throttled",
                 "undocumented",
             ),
+            _row(
+                "a limit with another status",
+                "400-rate-limits",
+                "again: throttled",
+                "again: throttled",
+                DEFENSIVE,
+            ),
             _row("without a body", "429-empty", "again: throttled", "again: throttled", DEFENSIVE),
             _row(
                 "the day's limit", "429-daily", "pause: daily_limit", "pause: daily_limit", LIMITS
@@ -655,6 +688,27 @@ SECTIONS = (
                 "again: unrecognised, in doubt",
                 "again: unrecognised, in doubt",
                 "hubspot-api-ruby#187",
+            ),
+            _row(
+                "400 and an empty object",
+                "400-empty-object",
+                "again: unrecognised, in doubt",
+                "again: unrecognised, in doubt",
+                "our rule: blame needs one of HubSpot's final words",
+            ),
+            _row(
+                "a gateway's Bad Request",
+                "400-gateway",
+                "again: unrecognised, in doubt",
+                "again: unrecognised, in doubt",
+                "our rule: blame needs one of HubSpot's final words",
+            ),
+            _row(
+                "400 in a category that is not final",
+                "400-internal-error",
+                "again: unrecognised, in doubt",
+                "again: unrecognised, in doubt",
+                "our rule: blame needs one of HubSpot's final words",
             ),
             _row(
                 "a firewall's page with 400",

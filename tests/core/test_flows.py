@@ -95,6 +95,49 @@ def test_an_archive_by_record_id_is_one_call():
     assert verdicts == (Applied("17", None),)
 
 
+@pytest.mark.parametrize(
+    ("look", "verdicts"),
+    [
+        ((), [Applied, Applied]),
+        (("17",), [Retryable, Applied]),
+        (("17", "18"), [Retryable, Retryable]),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"status": "COMPLETE", "numErrors": 2}'])
+def test_an_archive_without_a_204_is_read_back(look, verdicts, body):
+    """What is not there any more is archived; what is still there is not, whatever was said."""
+    kept = [{"id": record, "properties": {}} for record in look]
+    gone = [record for record in ("17", "18") if record not in look]
+    seen = {"results": kept, "errors": [MISSING | {"context": {"ids": gone}}] if gone else []}
+    answers = (BatchReply(200, {}, body), BatchReply(207, {}, orjson.dumps(seen)))
+
+    called, judged = _run(_batch("archive", "A", "B"), _found(A="17", B="18"), *answers)
+
+    assert [c.endpoint for c in called] == ["read", "archive", "read"]
+    assert [i.id for i in called[2].inputs] == ["17", "18"]
+    assert orjson.loads(called[2].body).get("idProperty") is None
+    assert [type(v) for v in judged] == verdicts
+    assert {v.record_id for v in judged if isinstance(v, Applied)} == set(gone)
+
+
+def test_an_archive_that_cannot_be_read_back_is_in_doubt():
+    answers = (BatchReply(200, {}, b""), NoReply("timed out", sent=True))
+
+    _, (verdict,) = _run(_batch("archive", "17", id_property=RECORD_ID), *answers)
+
+    assert isinstance(verdict, Retryable)
+    assert verdict.ambiguous
+
+
+def test_an_error_that_names_a_record_which_is_still_there_is_its_verdict():
+    error = {"category": "VALIDATION_ERROR", "message": "no", "context": {"ids": ["17"]}}
+    answers = (BatchReply(207, {}, orjson.dumps({"errors": [error]})), _found(A="17"))
+
+    _, (verdict,) = _run(_batch("archive", "17", id_property=RECORD_ID), *answers)
+
+    assert isinstance(verdict, Rejected)
+
+
 def test_a_look_up_that_fails_is_the_verdict():
     called, verdicts = _run(_batch("archive", "A", "B"), BatchReply(401, {}, b""))
 
@@ -111,9 +154,9 @@ def test_what_was_found_but_not_archived_is_judged_by_the_archive():
 @given(
     st.sampled_from(["upsert", "update", "archive"]),
     st.sampled_from(["shop_order_id", RECORD_ID]),
-    st.lists(any_reply(), min_size=2, max_size=2),
+    st.lists(any_reply(), min_size=3, max_size=3),
 )
-def test_a_flow_ends_after_at_most_two_calls_with_a_verdict_each(operation, id_property, answers):
+def test_a_flow_ends_after_at_most_three_calls_with_a_verdict_each(operation, id_property, answers):
     id_property = "shop_order_id" if operation == "upsert" else id_property
     flow = flow_for(_batch(operation, "1", "2", "3", id_property=id_property), "t", id_property)
     next(flow)
@@ -203,7 +246,8 @@ def test_what_is_stale_and_what_failed_keep_their_places_beside_what_is_written(
         _holding("B", "18", propertiesWithHistory=_history(a="9", b="9")), _holding("C", "19")
     )
 
-    called, verdicts = _run(_replayed("update", "A", "B", "C"), held, BatchReply(400, {}, b"{}"))
+    refused = BatchReply(400, {}, b'{"category": "VALIDATION_ERROR"}')
+    called, verdicts = _run(_replayed("update", "A", "B", "C"), held, refused)
 
     assert [i.key for i in called[1].inputs] == ["C"]
     assert [type(v) for v in verdicts] == [Retryable, Stale, Rejected]

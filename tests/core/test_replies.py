@@ -9,7 +9,7 @@ from service.core.events.order_event import RECORD_ID
 from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall, Input
-from service.core.hubspot.verdicts import Applied, Halted, Refused, Rejected, Retryable
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code
 from tests.strategies import JSON
 from tests.strategies import replies as any_reply
@@ -104,24 +104,17 @@ def test_success_needs_evidence(body, status):
             assert any(_names(r, f"A-{at}", f"t.{at}") for r in results)
 
 
-@pytest.mark.parametrize("status", [200, 202, 207])
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"ok": True},
-        {"status": "PENDING"},
-        {"status": "error", "message": "no"},
-        {"results": []},
-    ],
-)
-def test_an_archive_is_done_when_hubspot_says_nothing_or_complete(body, status):
-    """A 204 is the evidence; another 2xx with a body has to be the envelope that says COMPLETE."""
-    call = _call(endpoint="archive")
+@given(_envelopes() | JSON, st.sampled_from([200, 201, 202, 205, 207, 226, 299]))
+def test_an_archive_is_done_by_a_204_alone(body, status):
+    """COMPLETE says so of nothing, nor do results, nor does an empty body: 204 is HubSpot's only word."""
+    call = _call(endpoint="archive", id_property=RECORD_ID)
 
-    assert all(isinstance(v, Retryable) for v in replies.read(call, _reply(body, status), "k"))
-    done = replies.read(call, _reply(body | {"status": "COMPLETE"}, status), "k")
-    assert all(isinstance(v, Applied) for v in done)
+    for raw in (orjson.dumps(body), b"", b" "):
+        said = BatchReply(status, {}, raw)
+        assert replies.vague(said)
+        assert not any(isinstance(v, Applied) for v in replies.read(call, said, "k"))
+    done = replies.read(call, BatchReply(204, {}, b""), "k")
+    assert done == (Applied("A-0", None), Applied("A-1", None))
 
 
 @given(any_reply(_envelopes()))
@@ -204,3 +197,118 @@ def test_nobody_sees_a_body_longer_than_a_line():
 
     assert isinstance(verdict, Retryable)
     assert len(verdict.reason.message) < 300
+
+
+# --- an answer that is no judgement on a record -----------------------------------------------------------
+
+NO_JUDGEMENT = [
+    {},
+    {"message": "Bad Request"},
+    {"message": "no", "category": "INTERNAL_ERROR"},
+    {"message": "no", "category": "SOMETHING_NEW"},
+    {
+        "message": "no",
+        "errors": [{"message": "no", "code": "X", "context": {"propertyName": ["a"]}}],
+    },
+    {"message": "no", "errors": [{"message": "no", "code": "INVALID_LONG"}]},
+]
+
+
+@pytest.mark.parametrize("body", NO_JUDGEMENT)
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 413, 414, 418, 422, 451])
+def test_alone_too_only_final_words_condemn(status, body):
+    """A gateway says no to everybody for a minute: nobody is rejected by it."""
+    (verdict,) = replies.read(_call(1), _reply(body, status), "k")
+
+    assert not isinstance(verdict, Rejected)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"category": "VALIDATION_ERROR"},
+        {"category": "CONFLICT"},
+        {"category": "OBJECT_NOT_FOUND"},
+        {"errors": [{"code": "INVALID_LONG", "context": {"propertyName": ["a"]}}]},
+        {"errors": [{"code": "PROPERTY_DOESNT_EXIST", "context": {"propertyName": ["a"]}}]},
+        {"errors": [{"code": "LEADING_TRAILING_WHITESPACE", "context": {"propertyName": ["a"]}}]},
+    ],
+)
+def test_alone_final_words_condemn(body):
+    (verdict,) = replies.read(_call(1), _reply(body, 400), "k")
+
+    assert isinstance(verdict, Rejected)
+
+
+@pytest.mark.parametrize("category", ["RATE_LIMITS", "RATE_LIMIT"])
+@pytest.mark.parametrize("status", [400, 403, 409, 429])
+def test_a_limit_is_a_throttle_whatever_its_status(status, category):
+    (verdict,) = replies.read(_call(1), _reply({"category": category}, status), "k")
+
+    assert isinstance(verdict, Retryable)
+    assert verdict.cause is Cause.THROTTLE
+
+
+# --- an event's words are never HubSpot's -----------------------------------------------------------------
+
+HUBSPOTS_WORDS = [
+    "Unable to perform upsert by non-unique 0-123 property k",
+    "Unable to infer object type from: orders",
+    "Duplicate IDs found in batch input: [A-0]. IDs must be unique",
+    "Invalid input JSON on line 1",
+    "You have reached your daily limit.",
+    'Property "k" does not exist',
+    "Property values were not valid: [" + '{"name":"k","error":"PROPERTY_DOESNT_EXIST"}]',
+    "Cannot set PropertyValueCoordinates{propertyName=k, value=A-1} on 1. 2 already has that value.",
+]
+
+
+@pytest.mark.parametrize("words", HUBSPOTS_WORDS)
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "entry"])
+def test_a_value_that_speaks_as_hubspot_is_that_records_fault_alone(words, whole):
+    """HubSpot quotes the value at the start of its sentence."""
+    fault = {"message": f"{words} was not a valid long.", "error": "INVALID_LONG", "name": "a"}
+    message = "Property values were not valid: " + orjson.dumps([fault]).decode()
+    inputs = (Input("A-0", "A-0", "t.0", {"a": words}), Input("A-1", "A-1", "t.1", {"a": "1"}))
+    entry = {"category": "VALIDATION_ERROR", "message": message}
+    if whole:
+        said = _reply(entry, 400)
+    else:
+        named = entry | {"context": {"objectWriteTraceId": ["t.0"]}}
+        said = _reply(
+            {"results": [{"id": "1", "properties": {"k": "A-1"}}], "errors": [named]}, 207
+        )
+
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said, "k")
+
+    assert isinstance(first, Rejected)
+    assert first.reason.property == "a"
+    assert second == Applied("1", None) or isinstance(second, Refused)
+
+
+@given(st.sampled_from(HUBSPOTS_WORDS), st.text(max_size=9), st.text(max_size=9))
+def test_no_sentence_around_an_events_words_pauses_everybody(words, before, after):
+    """Whatever HubSpot writes around a value: only its own sentence, whole, is read as a fault of the set-up."""
+    message = f"{before}{words}{after} was refused"
+
+    for status in (400, 207):
+        entry = {"category": "VALIDATION_ERROR", "message": message}
+        body = entry if status == 400 else {"errors": [entry]}
+        for verdict in replies.read(_call(), _reply(body, status), "k"):
+            assert not isinstance(verdict, Halted)
+
+
+def test_a_taken_value_may_hold_anything():
+    value = "x} on 1. 2 already has that value. propertyName=b, value=y"
+    message = (
+        "Cannot set PropertyValueCoordinates{portalId=1, objectTypeId=ObjectTypeId{legacyObjectType="
+        f"ORDER}}, propertyName=a, value={value}}} on 901. 955 already has that value."
+    )
+    inputs = (Input("A-0", "A-0", "t.0", {"a": value}), Input("A-1", "A-1", "t.1", {"b": "y"}))
+    said = _reply({"category": "VALIDATION_ERROR", "message": message}, 400)
+
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said, "k")
+
+    assert isinstance(first, Rejected)
+    assert (first.reason.property, first.reason.code) == ("a", Code.VALUE_TAKEN)
+    assert isinstance(second, Refused)

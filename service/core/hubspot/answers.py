@@ -12,8 +12,13 @@ from typing import Any, NamedTuple
 import orjson
 
 INVALID_VALUES = "Property values were not valid: "  # then a JSON array, inside `message`
-_COORDINATES = re.compile(r"propertyName=(?P<name>[^,}]+), value=(?P<value>.*?)\} on ")
-_QUOTED = re.compile(r'[Pp]roperty "(?P<name>[^"]+)"')
+# Whole sentences of HubSpot's: the value in the first is the event's, and may hold anything.
+_COORDINATES = re.compile(
+    r"Cannot set PropertyValueCoordinates\{.*?propertyName=(?P<name>[^,}]+), value=(?P<value>.*)\}"
+    r" on \S+\. \S+ already has that value\.?",
+    re.DOTALL,
+)
+_QUOTED = re.compile(r'Property "(?P<name>[^"]+)" does not exist\.?')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,11 +107,11 @@ def _details(message: str, entry: Mapping[str, Any]) -> Iterator[Detail]:
         if listed:
             yield from listed
             return
-    if taken := _COORDINATES.search(message):
+    if taken := _COORDINATES.fullmatch(message):
         yield Detail(taken["name"], "VALUE_TAKEN", message, taken["value"])
         return
     nested = tuple(_nested(entry))
-    if not nested and (quoted := _QUOTED.search(message)):
+    if not nested and (quoted := _QUOTED.fullmatch(message)):
         yield Detail(quoted["name"], "", message)
     yield from nested
 

@@ -5,6 +5,7 @@ exactly one record carries; a property that does not exist, for every record tha
 pointed at without proof is `Refused(named=True)`: set aside, tried apart from the rest.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -38,7 +39,15 @@ _NO_ENDPOINT = (
 _NOT_UNIQUE = "the identifying property is not unique in HubSpot: create it with hasUniqueValue, or name another"
 _NO_PROPERTY = "the identifying property does not exist in HubSpot: create it with hasUniqueValue"
 
+# HubSpot's own sentences, whole: a value that an event wrote may stand inside of any other sentence.
+_BY_NON_UNIQUE: Final = re.compile(r"Unable to perform \S+ by non-unique \S+ property (\S+?)\.?")
+_DUPLICATES: Final = re.compile(
+    r"Duplicate IDs found in batch input: \[.*\]\. IDs must be unique\.?", re.DOTALL
+)
+_UNKNOWN_TYPE: Final = re.compile(r"Unable to infer object type from: \S+")
+
 FINAL: Final = frozenset({"VALIDATION_ERROR", "CONFLICT", "OBJECT_NOT_FOUND"})
+THROTTLES: Final = frozenset({"RATE_LIMITS", "RATE_LIMIT"})
 _BY_CATEGORY: Final[Mapping[str, Code]] = {
     "CONFLICT": Code.CONFLICT,
     "OBJECT_NOT_FOUND": Code.ORDER_NOT_FOUND,
@@ -48,19 +57,21 @@ _BY_ERROR: Final[Mapping[str, Code]] = {
     "READ_ONLY_VALUE": Code.PROPERTY_READ_ONLY,
     "VALUE_TAKEN": Code.VALUE_TAKEN,
 }
+# Besides these, all that begin with INVALID_ (INVALID_LONG, INVALID_OPTION, INVALID_EMAIL …).
+_OF_A_PROPERTY: Final = frozenset({*_BY_ERROR, "LEADING_TRAILING_WHITESPACE"})
 _OF_EVERY_CARRIER: Final = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 
 
 def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
     """The pause that an answer calls for when no record is at fault; None when one may be."""
+    if said.category in THROTTLES:
+        return None
     known = SET_UP.get(said.category or "") or _BY_STATUS.get(status)
-    if known is None and _is_about_the_id_property(said):
+    if known is None and _is_about_the_id_property(said, id_property):
         known = Code.ID_PROPERTY_NOT_UNIQUE, _NOT_UNIQUE
     if known is None and _lacks(said, id_property):
         known = Code.ID_PROPERTY_NOT_UNIQUE, _NO_PROPERTY
-    if known is None and (
-        said.message.startswith("Unable to infer object type") or _no_endpoint(said, status)
-    ):
+    if known is None and (_UNKNOWN_TYPE.fullmatch(said.message) or _no_endpoint(said, status)):
         known = Code.ENDPOINT_UNKNOWN, _NO_ENDPOINT
     if known is None:
         return None
@@ -69,10 +80,9 @@ def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
     return Halted(Reason(code, message, status, said.category, said.correlation_id))
 
 
-def _is_about_the_id_property(said: Problem) -> bool:
-    return (
-        "by non-unique " in said.message
-    )  # "Unable to perform update/upsert by non-unique 0-N property P"
+def _is_about_the_id_property(said: Problem, id_property: str) -> bool:
+    found = _BY_NON_UNIQUE.fullmatch(said.message)
+    return found is not None and found[1] == id_property
 
 
 def _lacks(said: Problem, id_property: str) -> bool:
@@ -102,15 +112,28 @@ def reason_of(said: Problem, status: int) -> Reason:
     return Reason(code, message, status, said.category, said.correlation_id, detail.property)
 
 
+def is_final(said: Problem) -> bool:
+    """Whether trying again changes nothing: one of HubSpot's three final categories, or a property's fault.
+
+    Any other no (`{}`, a gateway's "Bad Request", INTERNAL_ERROR) is no judgement on a record.
+    """
+    if said.category is not None:
+        return said.category in FINAL
+    return any(
+        d.property and (d.error in _OF_A_PROPERTY or d.error.startswith("INVALID_"))
+        for d in said.details
+    )
+
+
 def verdict_of(said: Problem, status: int) -> Verdict:
     """What an error entry that names a record says of it."""
     reason = reason_of(said, status)
-    if said.category in {"RATE_LIMITS", "RATE_LIMIT"}:
+    if said.category in THROTTLES:
         return Retryable(
             Reason(Code.THROTTLED, reason.message, status, said.category, said.correlation_id),
             Cause.THROTTLE,
         )
-    if said.category in FINAL or (said.category is None and said.details):
+    if is_final(said):
         return Rejected(reason)
     unknown = Reason(
         Code.UNRECOGNISED,
@@ -128,7 +151,7 @@ def whole_call(call: BatchCall, said: Problem, status: int) -> tuple[Verdict, ..
     reason = reason_of(said, status)
     if len(call.inputs) == 1:
         return (Rejected(reason),)
-    duplicates = "duplicate" in said.message.lower()
+    duplicates = _DUPLICATES.fullmatch(said.message)
     verdicts: list[Verdict] = []
     for sent in call.inputs:
         guilty, suspect = _accused(sent, call, said)

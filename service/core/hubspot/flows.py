@@ -1,7 +1,8 @@
 """The calls that one batch takes, as a generator: it yields calls, is sent answers, returns verdicts.
 
 Upsert and update take one. Archiving by a key of ours takes two: batch/archive knows record ids only, so
-batch/read finds them first, and an order that is not there is archived already.
+batch/read finds them first, and an order that is not there is archived already. An answer to an archive
+that is no 204 is no confirmation: the records are looked for once more.
 
 What came out of the dead letters (`checked`) reads first what HubSpot holds, and writes what of it is
 not older than that (core.staleness): two calls, three where an order is not there.
@@ -41,8 +42,7 @@ def flow_for(
         return replies.read(call, (yield call), configured)
     keys = [slot.order.key for slot in batch.slots]
     if batch.id_property == RECORD_ID:
-        call = calls.archive([(key, key) for key in keys], batch.id_property)
-        return replies.read(call, (yield call), configured)
+        return (yield from _archive([(key, key) for key in keys], batch.id_property, configured))
     return (yield from _archive_by_key(batch, keys, configured))
 
 
@@ -63,10 +63,22 @@ def _archive_by_key(batch: Batch, keys: list[str], configured: str) -> Flow:
     found = [(key, k.record_id) for key, k in zip(keys, known, strict=True) if isinstance(k, Found)]
     archived: dict[str, Verdict] = {}
     if found:
-        call = calls.archive(found, batch.id_property)
-        verdicts = replies.read(call, (yield call), configured)
-        archived = {sent.key: verdict for sent, verdict in zip(call.inputs, verdicts, strict=True)}
+        verdicts = yield from _archive(found, batch.id_property, configured)
+        archived = {key: verdict for (key, _), verdict in zip(found, verdicts, strict=True)}
     return tuple(_archived(key, k, archived) for key, k in zip(keys, known, strict=True))
+
+
+def _archive(found: Sequence[tuple[str, str]], id_property: str, configured: str) -> Flow:
+    """Archive (key, record id) pairs; what HubSpot does not confirm by its 204 is read back."""
+    call = calls.archive(found, id_property)
+    reply = yield call
+    verdicts = replies.read(call, reply, configured)
+    if not replies.vague(reply):
+        return verdicts
+    ids = [record_id for _, record_id in found]
+    look = calls.find(ids, RECORD_ID)
+    known = replies.read_keys(look, (yield look), configured)
+    return tuple(map(replies.read_back, ids, verdicts, known))
 
 
 def _archived(key: str, known: Found | Missing | Verdict, archived: dict[str, Verdict]) -> Verdict:
@@ -147,9 +159,9 @@ def _without(slot: Slot, names: tuple[str, ...]) -> Slot:
 
 def _write(batch: Batch, chosen: Sequence[_Write], name: str, configured: str) -> Flow:
     if batch.operation is Operation.ARCHIVE:
-        call = calls.archive([(w.slot.order.key, w.record_id) for w in chosen], batch.id_property)
-    else:
-        call = calls.write(replace(batch, slots=tuple(w.slot for w in chosen)), name)
+        found = [(w.slot.order.key, w.record_id) for w in chosen]
+        return (yield from _archive(found, batch.id_property, configured))
+    call = calls.write(replace(batch, slots=tuple(w.slot for w in chosen)), name)
     return replies.read(call, (yield call), configured)
 
 

@@ -9,7 +9,7 @@ A refusal of a whole call says that something in it is bad. Who, is for the answ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from service.core.hubspot import blame
@@ -35,6 +35,7 @@ from service.core.hubspot.verdicts import (
 )
 from service.core.reasons import Code, Reason
 
+DONE: Final = 204  # all that HubSpot ever says to an archive
 MIGRATION_PAUSE = 60.0  # seconds; 477 carries Retry-After, this is for one that does not
 LOCK_PAUSE = 2.0  # seconds; HubSpot: "locks last 2 s, leave at least 2 s between calls"
 LONG = 60.0  # seconds; who asks for more gets a pause, not messages held unacked
@@ -44,10 +45,18 @@ _WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})
 _OURS: Final = ("Invalid input JSON", "Invalid JSON input")
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})  # about the records, if not the set-up
 
+_TOO_LARGE: Final = frozenset({413, 414})  # half of the call may do
+
 _UNRESOLVED: Final = Retryable(
     Reason(Code.UNCONFIRMED, "HubSpot answered without a word about this record"),
     Cause.SILENCE,
     ambiguous=True,
+)
+_STILL_THERE: Final = replace(
+    _UNRESOLVED,
+    reason=Reason(
+        Code.UNCONFIRMED, "HubSpot answered the archive without a 204, and the order is still there"
+    ),
 )
 
 
@@ -72,6 +81,24 @@ def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple
             return _accepted(call, reply, configured)
         case BatchReply():  # pragma: no branch  (the union is closed)
             return _refused(call, reply, configured)
+
+
+def vague(reply: BatchReply | NoReply) -> bool:
+    """Whether an archive was answered, and neither refused nor done: by a 2xx that is no 204."""
+    return isinstance(reply, BatchReply) and 200 <= reply.status < 300 and reply.status != DONE
+
+
+def read_back(record_id: str, said: Verdict, known: Found | Missing | Verdict) -> Verdict:
+    """A vague answer to an archive, judged by a look for the record: done is what is not there."""
+    match known:
+        case Missing():
+            return Applied(record_id, None)
+        case Found():
+            return _STILL_THERE if isinstance(said, Retryable) else said
+        case Retryable() as failed:
+            return replace(failed, ambiguous=True)
+        case verdict:
+            return verdict
 
 
 def read_keys(
@@ -121,12 +148,20 @@ def _unreadable(reply: BatchReply) -> Retryable:
     return Retryable(reason, Cause.SERVER, ambiguous=True)
 
 
+def _unjudged(said: Problem, reply: BatchReply) -> Retryable:
+    """A no without any of HubSpot's final words: it may be a gateway's, and be over in a minute."""
+    reason = blame.reason_of(said, reply.status)
+    message = f"HubSpot answered {reply.status} without a reason that is final: {reason.message}"
+    unjudged = replace(reason, code=Code.UNRECOGNISED, message=message)
+    return Retryable(unjudged, Cause.SERVER, retry_after(reply), ambiguous=True)
+
+
 # --- 2xx: record by record ------------------------------------------------------------------------------
 
 
 def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
-    if call.endpoint == "archive" and not reply.body.strip():
-        return tuple(Applied(i.id, None) for i in call.inputs)  # 204 is all that archive ever says
+    if call.endpoint == "archive" and reply.status == DONE:
+        return tuple(Applied(i.id, None) for i in call.inputs)
     body = document(reply)
     if body is None:
         return (_unreadable(reply),) * len(call.inputs)
@@ -144,8 +179,8 @@ def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verd
             unattributed.append(verdict)
         for at in named:
             verdicts[at] = _also(verdicts[at], verdict)
-    if call.endpoint == "archive" and not unattributed and body.get("status") == "COMPLETE":
-        return tuple(v or Applied(i.id, None) for v, i in zip(verdicts, call.inputs, strict=True))
+    if call.endpoint == "archive":  # results are no evidence here: none are specified
+        verdicts = [None if isinstance(v, Applied) else v for v in verdicts]
     return _resolve(verdicts, unattributed)
 
 
@@ -186,6 +221,9 @@ def _refused(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdi
         shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
     if shared is not None:
         return (_paused_if_long(shared),) * len(call.inputs)
+    too_large = reply.status in _TOO_LARGE and len(call.inputs) > 1
+    if not blame.is_final(said) and not too_large:
+        return (_unjudged(said, reply),) * len(call.inputs)
     return blame.whole_call(call, said, reply.status)
 
 
@@ -209,8 +247,8 @@ def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911
     """The verdict that every record shares; None where the records themselves were refused."""
     after = retry_after(reply)
     match reply.status:
-        case 429:
-            return _limited(said, after)
+        case status if status == 429 or (400 <= status < 500 and said.category in blame.THROTTLES):
+            return _limited(said, status, after)
         case 423:  # names nobody: whose lock it is shows when the call is halved
             message = f"HubSpot has the record locked: {said.message}"
             locked = Reason(Code.LOCKED, message, 423, said.category, said.correlation_id)
@@ -253,15 +291,15 @@ def is_daily(said: Problem) -> bool:
     return said.policy == "DAILY" or (said.policy is None and "daily limit" in said.message.lower())
 
 
-def _limited(said: Problem, after: float | None) -> Verdict:
+def _limited(said: Problem, status: int, after: float | None) -> Verdict:
     if is_daily(said):
         message = "HubSpot's daily limit is used up; it is given out again at midnight in the portal's time zone"
         return Halted(
-            Reason(Code.DAILY_LIMIT, message, 429, said.category, said.correlation_id), after
+            Reason(Code.DAILY_LIMIT, message, status, said.category, said.correlation_id), after
         )
     message = f"HubSpot's limit: {said.message}" if said.message else "HubSpot's limit was reached"
     return Retryable(
-        Reason(Code.THROTTLED, message, 429, said.category, said.correlation_id),
+        Reason(Code.THROTTLED, message, status, said.category, said.correlation_id),
         Cause.THROTTLE,
         after,
     )
