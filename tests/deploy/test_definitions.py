@@ -17,6 +17,7 @@ from pamqp.commands import Basic
 from service.app import serve
 from service.broker import PrivateBroker
 from service.broker.ports import free_ports
+from service.core.events.events import MAX_BODY
 from service.demo.samples import ID_PROPERTY, samples
 from service.rabbitmq.topology import NotPermittedError, Topology, check, declare
 from service.settings.config import Settings
@@ -33,11 +34,18 @@ PASSWORD = "a-test-s-password"
 def node(request: pytest.FixtureRequest) -> Iterator[PrivateBroker]:
     """With the definitions in it, and a password for every user."""
     program = request.getfixturevalue("server")
-    with PrivateBroker(program=program) as started:
+    with PrivateBroker(program=program, settings=conf("rabbitmq.conf")) as started:
         started.ctl("import_definitions", str(DEFINITIONS))
         for user in HELD["users"]:
             started.ctl("change_password", user["name"], PASSWORD)
         yield started
+
+
+def conf(name: str) -> dict[str, str]:
+    """The settings of an example, as `rabbitmq.conf` has them."""
+    lines = (DEPLOY / "rabbitmq" / name).read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def url(node: PrivateBroker, user: str) -> str:
@@ -225,6 +233,26 @@ async def test_the_service_cannot_feed_itself(node: PrivateBroker) -> None:
     await connection.close()
 
 
+async def test_a_message_far_over_an_event_s_size_is_refused_to_who_publishes_it(
+    node: PrivateBroker,
+) -> None:
+    """A little over is an event that gets its outcome, `oversized`."""
+    limit = int(conf("rabbitmq.conf")["max_message_size"])
+    assert limit >= 2 * MAX_BODY
+    connection = await aiormq.connect(url(node, "orders-producer"))
+    channel = await connection.channel()
+
+    async def sent(size: int) -> object:
+        body, exchange = bytes(size), "orders.events"
+        return await channel.basic_publish(body, exchange=exchange, routing_key="order")
+
+    assert isinstance(await sent(limit), Basic.Ack)
+    with pytest.raises(aiormq.exceptions.AMQPError, match="larger than configured max size"):
+        await sent(limit + 1)
+
+    await connection.close()
+
+
 def openssl(folder: Path, *words: str) -> None:
     subprocess.run(("openssl", *words), cwd=folder, check=True, capture_output=True)
 
@@ -296,15 +324,11 @@ async def _listening(port: int) -> None:
 async def test_over_tls_by_client_certificate_as_the_example_says(
     request: pytest.FixtureRequest, certificates: Path, topology: Topology
 ) -> None:
-    example = (DEPLOY / "rabbitmq" / "rabbitmq-tls.conf").read_text()
-    lines = [line for line in example.splitlines() if line and not line.startswith("#")]
-    pairs = (line.partition("=") for line in lines)
-    settings = {name.strip(): value.strip() for name, _, value in pairs}
     settings = {
         name: value.replace("/etc/rabbitmq/tls", str(certificates)).replace(
             "/etc/rabbitmq/definitions.json", str(DEFINITIONS)
         )
-        for name, value in settings.items()
+        for name, value in conf("rabbitmq-tls.conf").items()
         if name not in {"listeners.tcp", "listeners.ssl.default"}  # the test's node has its own
     }
     (port,) = free_ports(1)

@@ -131,6 +131,24 @@ def test_pods_say_what_they_need_and_hold_no_token(name: str, spec: Manifest) ->
         assert "cpu" not in resources["limits"]
 
 
+@pytest.mark.parametrize(
+    ("name", "spec"), pods(everything()), ids=[n for n, _ in pods(everything())]
+)
+def test_the_logs_that_the_kubelet_keeps_evict_no_pod(name: str, spec: Manifest) -> None:
+    """They count as ephemeral storage; five files of 50 MiB (AKS; 10 MiB by default), a sixth being written."""
+    kept = 6 * 50 + sum(
+        mebibytes(v["emptyDir"]["sizeLimit"]) for v in spec.get("volumes", ()) if "emptyDir" in v
+    )
+    for container in spec["containers"]:
+        limit = container["resources"]["limits"].get("ephemeral-storage")
+        assert limit is None or mebibytes(limit) > kept
+
+
+def mebibytes(quantity: str) -> int:
+    assert quantity.endswith("Mi")
+    return int(quantity.removesuffix("Mi"))
+
+
 def test_the_grace_period_is_above_the_drain() -> None:
     grace = one(BASE, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     configured = literals(DEPLOY / "base").get("ORDERSYNC_DRAIN__GRACE", Drain().grace)
