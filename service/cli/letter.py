@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from service.cli.printing import visible
+from service.core.letters.failure import HEADERS
 
 if TYPE_CHECKING:
     from service.dead_letters.looker import Found
@@ -63,14 +64,7 @@ def _told(document: dict[str, Any]) -> list[str]:
 
 
 _ELSEWHERE: Final = frozenset({"id", "reason", "status", "made_by", "message", "history"})
-_TOLD: Final = frozenset(  # headers that the letter's own lines are read from
-    f"ordersync-{name}"
-    for name in (
-        "status", "reason", "message", "category", "http-status", "correlation-id", "property",
-        "attempts", "failed-at", "exchange", "routing-key", "queue", "event-id", "event-source",
-        "order", "fingerprint", "replays", "first-failed-at", "history", "message-id",
-    )
-)  # fmt: skip
+_TOLD: Final = frozenset(each.header for each in HEADERS)  # the letter's own lines say them
 
 
 def _pairs(facts: dict[str, Any], width: int = 16) -> list[str]:

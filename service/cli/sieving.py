@@ -93,7 +93,7 @@ def _reason(given: str) -> str:
 
 def _time(given: str | None, option: str) -> datetime | None:
     from service.clock import stamp
-    from service.core.letters.letters import moment
+    from service.core.letters.failure import moment
 
     if given is None:
         return None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from service.core.events.order_event import OPERATIONS, RECORD_ID, OrderEvent, Timestamp
+from service.core.letters.failure import Failure
 from service.core.reasons import Code
 from service.core.settlement.outcomes import Status
 
@@ -132,47 +133,6 @@ class Outcome(_Model):
     data: OutcomeData
 
 
-class DeadLetterHeaders(_Model):
-    """What ordersync adds to the headers of an event that failed. The body is the producer's."""
-
-    status: Literal["rejected", "exhausted", "malformed"] = Field(alias="ordersync-status")
-    reason: str = Field(alias="ordersync-reason", pattern="^[a-z][a-z_]*$", examples=_CODES)
-    message: str = Field(alias="ordersync-message", description="at most 2 KB")
-    category: str | None = Field(None, alias="ordersync-category")
-    http_status: int | None = Field(None, alias="ordersync-http-status")
-    correlation_id: str | None = Field(None, alias="ordersync-correlation-id")
-    property: str | None = Field(None, alias="ordersync-property")
-    attempts: int = Field(alias="ordersync-attempts", ge=0)
-    failed_at: Timestamp = Field(alias="ordersync-failed-at")
-    exchange: str = Field(alias="ordersync-exchange", description="that it was published to")
-    routing_key: str = Field(alias="ordersync-routing-key")
-    queue: str = Field(alias="ordersync-queue", description="that it was consumed from")
-    event_id: str | None = Field(None, alias="ordersync-event-id")
-    event_source: str | None = Field(None, alias="ordersync-event-source")
-    order: str | None = Field(None, alias="ordersync-order", description="the event's subject")
-    fingerprint: str = Field(
-        alias="ordersync-fingerprint",
-        pattern="^[0-9a-f]{16}$",
-        description="same cause, same value",
-    )
-    replays: int = Field(alias="ordersync-replays", ge=0)
-    first_failed_at: Timestamp | None = Field(
-        None, alias="ordersync-first-failed-at", description="before any replay"
-    )
-    history: str | None = Field(
-        None, alias="ordersync-history", description="a line for each replay, the newest last"
-    )
-    message_id: str | None = Field(
-        None, alias="ordersync-message-id", description="the message_id that the event came with"
-    )
-    headers_dropped: int | None = Field(
-        None,
-        alias="ordersync-headers-dropped",
-        ge=1,
-        description="producer's headers that had no room in 8 KB",
-    )
-
-
 class _Plain(GenerateJsonSchema):
     """A field's name is title enough."""
 
@@ -204,7 +164,7 @@ def documents() -> Mapping[str, dict[str, Any]]:
             "The AMQP headers that ordersync adds to an event that failed; the producer's own "
             "stand beside them, the body is the original, byte for byte. What the broker "
             "dead-letters by itself (delivery limit) has x-death instead.",
-            DeadLetterHeaders.model_json_schema(schema_generator=_Plain),
+            TypeAdapter(Failure).json_schema(schema_generator=_Plain),
         ),
     }
 

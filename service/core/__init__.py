@@ -17,5 +17,6 @@ And the words that all of them use:
 
     reasons       why something was refused: the stable codes
     outgoing      a message to publish, as data
+    headers       the names of the headers that ordersync writes
     misspelt      a misspelt word -> the one that may have been meant
 """

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from service.core.events.deliveries import Delivery
-from service.core.letters.mends import producers
+from service.core.headers import producers
 from service.core.letters.replays import Replay
 from service.core.letters.sieve import Sieve
 from service.dead_letters.looker import PARKED, Found, Looker
@@ -123,26 +123,8 @@ def _payload(delivery: Delivery) -> tuple[str, str]:
 
 
 def _kept(found: Found) -> dict[str, Any]:
-    """The producer's headers and ours; of a broker's letter, why it is here, so that it is known again.
+    """The producer's headers, and what the letter says: the broker's is known again by it.
 
     What its reader did not believe does not go along: without its x-death it would be taken for ours.
     """
-    headers, letter = found.delivery.headers, found.letter
-    told = {
-        "ordersync-status": letter.status,
-        "ordersync-reason": letter.reason,
-        "ordersync-message": letter.message,
-        "ordersync-fingerprint": letter.fingerprint,
-        "ordersync-failed-at": letter.failed_at,
-        "ordersync-exchange": letter.exchange,
-        "ordersync-routing-key": letter.routing_key,
-        "ordersync-queue": letter.queue,
-        "ordersync-replays": letter.replays,
-        "ordersync-message-id": letter.message_id,
-        "ordersync-first-failed-at": letter.first_failed_at,
-        "ordersync-history": "\n".join(letter.history) or None,
-    }
-    kept = producers(headers) | {n: v for n, v in told.items() if v is not None}
-    if letter.made_by != "ordersync":
-        return kept
-    return kept | {name: value for name, value in headers.items() if name.startswith("ordersync-")}
+    return producers(found.delivery.headers) | found.letter.to_headers()

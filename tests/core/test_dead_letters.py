@@ -11,7 +11,14 @@ from pamqp import commands, encode, frame, header
 
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Malformed
-from service.core.letters.dead_letters import HEADERS_MAX, dead_letter, fingerprint, writable
+from service.core.letters.dead_letters import (
+    HEADERS_MAX,
+    dead_letter,
+    failure_of,
+    fingerprint,
+    writable,
+)
+from service.core.letters.failure import Failure
 from service.core.reasons import Code, Reason
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery
 
@@ -77,6 +84,7 @@ def test_the_body_is_the_original_and_the_headers_say_what_went_wrong():
         "ordersync-queue": "orders.events",
         "ordersync-event-id": "e-1",
         "ordersync-event-source": "/shops/eu-1",
+        "ordersync-id-property": "shop_order_id",
         "ordersync-order": "A-1",
         "ordersync-replays": 0,
         "ordersync-first-failed-at": "2026-11-22T10:00:00.000Z",
@@ -281,3 +289,18 @@ def test_anybodys_headers_are_made_writable_whatever_they_are_called():
     }  # fmt: skip
     assert encode.field_table(made)
     assert writable({"tenant": "eu"}) == {"tenant": "eu"}
+
+
+def test_law_what_is_written_on_a_dead_letter_is_read_back_from_it():
+    failed = contribution("upsert", "A-1", "e-1", headers={"ordersync-replays": 2})
+
+    written = failure_of(failed, "rejected", REASON, 3, STAMP)
+
+    assert Failure.from_headers(written.to_headers()) == written
+
+
+@given(_HEADERS)
+def test_whatever_headers_say_a_failure_can_be_read_from_them(headers):
+    read = Failure.from_headers(headers)
+
+    assert Failure.from_headers(read.to_headers()) == read

@@ -6,9 +6,10 @@ import orjson
 import pytest
 
 from service.core.events.events import Contribution
+from service.core.headers import producers
 from service.core.hubspot.pauses import LONG_THROTTLE
 from service.core.letters import letters, runbook
-from service.core.letters.letters import moment
+from service.core.letters.failure import moment
 from service.core.letters.mends import (
     Effect,
     Mend,
@@ -16,7 +17,6 @@ from service.core.letters.mends import (
     as_sent,
     checked_path,
     parse_set,
-    producers,
 )
 from service.core.letters.replays import (
     SILENT,
@@ -134,7 +134,7 @@ def test_headers_that_somebody_made_up_are_read_for_what_they_are():
         0,
         None,
     )
-    assert (found.message_id, len(found.fingerprint), found.history) == ("m-1", 16, ())
+    assert (found.message_id, len(found.fingerprint), found.lines) == ("m-1", 16, ())
     assert not Sieve(since=DIED).takes(found, b"")
 
 

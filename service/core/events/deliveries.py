@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from service.core.headers import DEATH, FORCE, PREFIX, REPLAYS
+
 DELIVERED: Final = "x-delivery-count"
 ACQUIRED: Final = "x-acquired-count"
 
@@ -70,7 +72,7 @@ class Delivery:
     @property
     def replays(self) -> int:
         """How often this event was replayed out of the dead letters."""
-        count = self.headers.get("ordersync-replays", 0)
+        count = self.headers.get(REPLAYS, 0)
         return count if type(count) is int and count > 0 else 0
 
     @property
@@ -80,12 +82,12 @@ class Delivery:
         Any header of ours says so, and the broker's x-death. A producer's event has neither.
         """
         for name in self.properties.headers or ():  # noqa: SIM110  (every event pays; a generator is dearer)
-            if name.startswith("ordersync-") or name == "x-death":
+            if name.startswith(PREFIX) or name == DEATH:
                 return True
         return False
 
     @property
     def forced(self) -> bool:
         """Whether an operator wants it written over whatever is newer."""
-        force = self.headers.get("ordersync-force")  # any AMQP value, a list too
+        force = self.headers.get(FORCE)  # any AMQP value, a list too
         return force is True or force == "true"

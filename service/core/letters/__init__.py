@@ -2,6 +2,7 @@
 
 Its modules:
 
+    failure       what went wrong with an event, a field for each header
     dead_letters  the original message, with headers that say what went wrong
     letters       a dead letter, read back
     sieve         which dead letters are meant, and how they fall into groups

@@ -15,22 +15,18 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
-from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
+from service.core.headers import DROPPED, travels
+from service.core.letters.failure import Failure, given
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 
 HEADERS_MAX: Final = 8192  # bytes, all header names and values together
-HISTORY_MAX: Final = 1024  # bytes of what happened in earlier replays
-_MESSAGE_MAX: Final = 2048
-_TEXT_MAX: Final = 256
-_UNWANTED: Final = frozenset({"cc", "bcc"})
 _BROKERS_OWN_REPLY: Final = (
     "amq.rabbitmq.reply-to"  # 406 for whoever publishes with it and does not consume
 )
 _VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|\d+")
-_DROPPED: Final = "ordersync-headers-dropped"
 _DEPTH_MAX: Final = 8  # of a producer's nested tables and lists
 _NAME_MAX: Final = 128  # bytes; the protocol's own limit for a field's name
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,24 +38,51 @@ def dead_letter(
 ) -> Outgoing:
     """The dead letter of one failed event; its routing key is the reason's code."""
     delivery = failed.delivery
-    own = {
-        name: value
-        for name, value in _headers(failed, status, reason, attempts, stamp)
-        if value is not None
-    }
-    headers = own | dict(_copied(delivery.headers, HEADERS_MAX - _size(own)))
+    own = failure_of(failed, status, reason, attempts, stamp).to_headers()
     return Outgoing(
         exchange="dead_letters",
         routing_key=reason.code,
         body=delivery.body,
         content_type=delivery.properties.content_type,
         correlation_id=delivery.properties.correlation_id,
-        headers=headers,
+        headers=own | dict(_copied(delivery.headers, HEADERS_MAX - _size(own))),
         content_encoding=delivery.properties.content_encoding,
         reply_to=sendable(delivery.properties.reply_to),
         timestamp=delivery.properties.timestamp,
         message_type=delivery.properties.message_type,
         app_id=delivery.properties.app_id,
+    )
+
+
+def failure_of(
+    failed: Contribution | Malformed, status: str, reason: Reason, attempts: int, stamp: datetime
+) -> Failure:
+    """What is to be said of one failed event."""
+    delivery = failed.delivery
+    known = failed.event if isinstance(failed, Contribution) else failed.identity
+    before = given(delivery.headers)  # an earlier dead letter of it, kept through its replays
+    return Failure(
+        status=str(status),
+        reason=str(reason.code),
+        message=reason.message,
+        category=reason.category,
+        http_status=reason.http_status,
+        correlation_id=reason.correlation_id,
+        property=reason.property,
+        attempts=attempts,
+        failed_at=iso(stamp),
+        exchange=delivery.exchange,
+        routing_key=delivery.routing_key,
+        queue=delivery.queue,
+        event_id=known.id,
+        event_source=known.source,
+        id_property=failed.order.id_property if isinstance(failed, Contribution) else None,
+        order=known.subject,
+        fingerprint=fingerprint(reason),
+        replays=delivery.replays,
+        first_failed_at=before["first_failed_at"] or iso(stamp),
+        history=before["history"],
+        message_id=delivery.properties.message_id,
     )
 
 
@@ -73,7 +96,7 @@ def writable(headers: Mapping[str, Any]) -> dict[str, Any]:
     copies = {name: _writable(value, _DEPTH_MAX) for name, value in headers.items()}
     kept = {name: copy for name, copy in copies.items() if _size({name: copy}) < UNWRITABLE}
     left = len(copies) - len(kept)
-    return kept | {_DROPPED: left} if left else kept
+    return kept | {DROPPED: left} if left else kept
 
 
 def fingerprint(reason: Reason) -> str:
@@ -89,48 +112,11 @@ def fingerprint(reason: Reason) -> str:
     return blake2b(cause.encode(errors="replace"), digest_size=8).hexdigest()
 
 
-def _headers(
-    failed: Contribution | Malformed, status: str, reason: Reason, attempts: int, stamp: datetime
-) -> Iterator[tuple[str, Any]]:
-    delivery = failed.delivery
-    yield "ordersync-status", str(status)
-    yield "ordersync-reason", str(reason.code)
-    yield "ordersync-message", _short(reason.message, _MESSAGE_MAX)
-    yield "ordersync-category", _short(reason.category)
-    yield "ordersync-http-status", reason.http_status
-    yield "ordersync-correlation-id", _short(reason.correlation_id)
-    yield "ordersync-property", _short(reason.property)
-    yield "ordersync-attempts", attempts
-    yield "ordersync-failed-at", iso(stamp)
-    yield "ordersync-exchange", delivery.exchange
-    yield "ordersync-routing-key", delivery.routing_key
-    yield "ordersync-queue", delivery.queue
-    yield from _identity(failed)
-    yield "ordersync-fingerprint", fingerprint(reason)
-    yield "ordersync-replays", delivery.replays
-    yield "ordersync-first-failed-at", _carried(delivery, "ordersync-first-failed-at") or iso(stamp)
-    yield "ordersync-history", _carried(delivery, "ordersync-history", HISTORY_MAX)
-    yield "ordersync-message-id", _short(delivery.properties.message_id)
-
-
-def _carried(delivery: Delivery, name: str, limit: int = _TEXT_MAX) -> str | None:
-    """What an earlier dead letter of the event said, kept through its replays."""
-    value = delivery.headers.get(name)
-    return _short(value, limit) if isinstance(value, str) else None
-
-
-def _identity(failed: Contribution | Malformed) -> Iterator[tuple[str, str | None]]:
-    known = failed.event if isinstance(failed, Contribution) else failed.identity
-    yield "ordersync-event-id", _short(known.id)
-    yield "ordersync-event-source", _short(known.source)
-    yield "ordersync-order", _short(known.subject)
-
-
 def _copied(headers: Mapping[str, Any], room: float) -> Iterator[tuple[str, Any]]:
     """The producer's headers that fit: the event's own attributes first, a replay needs them."""
-    dropped, room = 0, room - _size({_DROPPED: len(headers)})
+    dropped, room = 0, room - _size({DROPPED: len(headers)})
     for name, value in sorted(headers.items(), key=lambda header: not header[0].startswith("ce-")):
-        if name.lower().startswith(("x-", "ordersync-")) or name.lower() in _UNWANTED:
+        if not travels(name):
             continue
         copy = _writable(value, _DEPTH_MAX)
         size = _size({name: copy})
@@ -140,7 +126,7 @@ def _copied(headers: Mapping[str, Any], room: float) -> Iterator[tuple[str, Any]
             room -= size
             yield name, copy
     if dropped:
-        yield _DROPPED, dropped
+        yield DROPPED, dropped
 
 
 def _writable(value: Any, depth: int) -> Any:
@@ -195,11 +181,3 @@ def _text_size(text: str) -> float:
         return len(text.encode())
     except UnicodeEncodeError:  # half of a surrogate pair
         return UNWRITABLE
-
-
-def _short(value: str | None, limit: int = _TEXT_MAX) -> str | None:
-    """At most `limit` bytes of UTF-8."""
-    if value is None:
-        return None
-    text = value.encode(errors="replace")
-    return text.decode() if len(text) <= limit else text[: limit - 3].decode(errors="ignore") + "…"

@@ -11,7 +11,7 @@ broker's word: RabbitMQ before 4.0 takes the rest of the entry from the message,
 What is grouped, filtered and shown is all here; how a letter is got and put back is the shell's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -19,74 +19,94 @@ from typing import Any, Final, Literal
 
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
+from service.core.headers import DEATH, header
 from service.core.letters.dead_letters import fingerprint
+from service.core.letters.failure import UNDELIVERED, UNEXPLAINED, Failure, given, text_of
 from service.core.outgoing import iso
 from service.core.reasons import Reason
 
 Maker = Literal["ordersync", "broker", "unknown"]
-UNEXPLAINED: Final = "unknown"  # the reason of a message that nothing explains
-UNDELIVERED: Final = "undelivered"  # the status of what the broker gave up on
 _BROKERS: Final[Mapping[str, str]] = {
     "delivery_limit": "the broker delivered it more often than the queue allows, and nobody settled it",
     "expired": "its time to live ran out in the queue",
     "rejected": "a consumer refused it",
     "maxlen": "the queue was full",
 }
+_REASON: Final = header("reason")
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """What is known of one dead letter without its body. None = unknown.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter(Failure):
+    """One dead letter without its body: its failure, and the message that it is. None = unknown.
 
     Times of the failure are RFC 3339 in UTC, so that they sort as text; the event's is the producer's.
     """
 
     id: str  # the event's id, else the message's, else a digest of the body
     made_by: Maker
-    status: str
-    reason: str
-    message: str
-    fingerprint: str
-    failed_at: str | None
-    replays: int
-    order: str | None
-    source: str | None
-    event_id: str | None
     type: str | None
     time: str | None
-    category: str | None
-    http_status: int | None
-    correlation_id: str | None
-    property: str | None
-    attempts: int | None
-    exchange: str
-    routing_key: str
-    queue: str
-    message_id: str | None
-    first_failed_at: str | None
-    history: tuple[str, ...]
     size: int  # bytes of the body
+
+    @property
+    def source(self) -> str | None:
+        """The event's."""
+        return self.event_source
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Its history, a line for each replay."""
+        return tuple((self.history or "").splitlines())
 
     def row(self) -> dict[str, Any]:
         """As JSON shows it."""
-        return asdict(self)
+        fields = asdict(self) | {"source": self.event_source, "history": self.lines}
+        del fields["event_source"]
+        return {name: fields.pop(name) for name in _FIRST} | fields
+
+
+_FIRST: Final = (
+    "id",
+    "made_by",
+    "status",
+    "reason",
+    "message",
+    "fingerprint",
+    "failed_at",
+    "replays",
+    "order",
+)
 
 
 def read(delivery: Delivery, id_property: str | None) -> Letter:
     """One message of the dead-letter queue."""
     headers = delivery.headers
-    if "ordersync-reason" in headers and "x-death" not in headers:
-        return _ours(delivery, id_property)
-    return _brokers(delivery, _death(headers), id_property)
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time in UTC, also where it says no offset; None where there is none to read. Total."""
-    try:
-        read = None if text is None else datetime.fromisoformat(text.upper())  # no small z
-        return read and (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):  # no time, or one that UTC's calendar has not
-        return None
+    parsed = parse(delivery, id_property or "")
+    known = parsed.event if isinstance(parsed, Contribution) else parsed.identity
+    if _REASON in headers and DEATH not in headers:
+        said = given(headers)
+    else:
+        said = _by_the_broker(headers)
+        if isinstance(parsed, Contribution):
+            said["id_property"] = parsed.order.id_property or None
+    message_id = said["message_id"] or delivery.properties.message_id
+    event_id = said["event_id"] or known.id
+    return Letter(
+        **said
+        | {
+            "event_id": event_id,
+            "event_source": said["event_source"] or known.source,
+            "order": said["order"] or known.subject,
+            "fingerprint": said["fingerprint"] or _fingerprint(said["reason"], said["message"]),
+            "first_failed_at": said["first_failed_at"] or said["failed_at"],
+            "message_id": message_id,
+        },
+        id=event_id or message_id or _digest(delivery.body),
+        made_by=_MAKERS.get(said["status"], "ordersync"),
+        type=known.type,
+        time=known.time,
+        size=len(delivery.body),
+    )
 
 
 def contribution(delivery: Delivery, id_property: str | None) -> Contribution | None:
@@ -95,121 +115,37 @@ def contribution(delivery: Delivery, id_property: str | None) -> Contribution | 
     return parsed if isinstance(parsed, Contribution) else None
 
 
-def _ours(delivery: Delivery, id_property: str | None) -> Letter:
-    headers = delivery.headers
-    known = _identity(delivery, id_property)
-    event_id = _text(headers, "ordersync-event-id") or known["id"]
-    message_id = _text(headers, "ordersync-message-id") or delivery.properties.message_id
-    reason = _text(headers, "ordersync-reason") or UNEXPLAINED
-    message = _text(headers, "ordersync-message") or ""
-    failed_at = _time(headers, "ordersync-failed-at")
-    status = _text(headers, "ordersync-status") or ""
-    return Letter(
-        id=event_id or message_id or _digest(delivery.body),
-        made_by="broker" if status == UNDELIVERED else "ordersync",
-        status=status,
-        reason=reason,
-        message=message,
-        fingerprint=_text(headers, "ordersync-fingerprint") or _fingerprint(reason, message),
-        failed_at=failed_at,
-        replays=delivery.replays,
-        order=_text(headers, "ordersync-order") or known["subject"],
-        source=_text(headers, "ordersync-event-source") or known["source"],
-        event_id=event_id,
-        type=known["type"],
-        time=known["time"],
-        category=_text(headers, "ordersync-category"),
-        http_status=_number(headers, "ordersync-http-status"),
-        correlation_id=_text(headers, "ordersync-correlation-id"),
-        property=_text(headers, "ordersync-property"),
-        attempts=_number(headers, "ordersync-attempts"),
-        exchange=_text(headers, "ordersync-exchange") or "",
-        routing_key=_text(headers, "ordersync-routing-key") or "",
-        queue=_text(headers, "ordersync-queue") or "",
-        message_id=message_id,
-        first_failed_at=_time(headers, "ordersync-first-failed-at") or failed_at,
-        history=tuple(_history(headers)),
-        size=len(delivery.body),
-    )
+_MAKERS: Final[Mapping[str, Maker]] = {UNDELIVERED: "broker", UNEXPLAINED: "unknown"}
 
 
-def _brokers(
-    delivery: Delivery, death: Mapping[str, Any] | None, id_property: str | None
-) -> Letter:
-    """The broker's own; or put there by hand, where not even an x-death says why."""
-    by_the_broker, death = death is not None, death or {}
-    reason = _text(death, "reason") or UNEXPLAINED
-    message = _BROKERS.get(reason, "nothing says why it is here")
-    known, headers = _identity(delivery, id_property), delivery.headers
-    keys = death.get("routing-keys")
-    died = death.get("time")
-    failed_at = iso(died.astimezone(UTC)) if isinstance(died, datetime) else None
-    message_id = delivery.properties.message_id
-    return Letter(
-        id=known["id"] or message_id or _digest(delivery.body),
-        made_by="broker" if by_the_broker else "unknown",
-        status=UNDELIVERED if by_the_broker else "unknown",
-        reason=reason,
-        message=message,
-        fingerprint=_fingerprint(reason, message),
-        failed_at=failed_at,
-        replays=delivery.replays,
-        order=known["subject"],
-        source=known["source"],
-        event_id=known["id"],
-        type=known["type"],
-        time=known["time"],
-        category=None,
-        http_status=None,
-        correlation_id=None,
-        property=None,
-        attempts=None,
-        exchange=_text(death, "exchange") or "",
-        routing_key=_first_text(keys) or "",
-        queue=_text(death, "queue") or "",
-        message_id=message_id,
-        first_failed_at=_time(headers, "ordersync-first-failed-at") or failed_at,
-        history=tuple(_history(headers)),
-        size=len(delivery.body),
-    )
+def _by_the_broker(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """What its newest death says; or nothing: it was put there by hand, and nothing says why.
+
+    A replay may have died, too: its count, its history and its first failure are the message's word.
+    """
+    death = _death(headers)
+    found = death or {}
+    reason = text_of(found.get("reason")) or UNEXPLAINED
+    keys, died, said = found.get("routing-keys"), found.get("time"), given(headers)
+    return given({}) | {
+        "status": UNEXPLAINED if death is None else UNDELIVERED,
+        "reason": reason,
+        "message": _BROKERS.get(reason, "nothing says why it is here"),
+        "failed_at": iso(died.astimezone(UTC)) if isinstance(died, datetime) else None,
+        "exchange": text_of(found.get("exchange")) or "",
+        "routing_key": (text_of(keys[0]) or "") if isinstance(keys, list) and keys else "",
+        "queue": text_of(found.get("queue")) or "",
+        "replays": said["replays"],
+        "first_failed_at": said["first_failed_at"],
+        "history": said["history"],
+    }
 
 
 def _death(headers: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The newest entry of x-death: the broker puts it first."""
-    deaths = headers.get("x-death")
+    deaths = headers.get(DEATH)
     first = deaths[0] if isinstance(deaths, list) and deaths else None
     return first if isinstance(first, dict) else None
-
-
-def _identity(delivery: Delivery, id_property: str | None) -> dict[str, str | None]:
-    parsed = parse(delivery, id_property or "")
-    known = parsed.event if isinstance(parsed, Contribution) else parsed.identity
-    return {name: getattr(known, name) for name in ("id", "source", "type", "time", "subject")}
-
-
-def _history(headers: Mapping[str, Any]) -> Iterator[str]:
-    yield from (_text(headers, "ordersync-history") or "").splitlines()
-
-
-def _text(headers: Mapping[str, Any], name: str) -> str | None:
-    """A text that says something; headers may hold anything."""
-    value = headers.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _first_text(values: Any) -> str | None:
-    first = values[0] if isinstance(values, list) and values else None
-    return first if isinstance(first, str) else None
-
-
-def _time(headers: Mapping[str, Any], name: str) -> str | None:
-    at = moment(_text(headers, name))
-    return None if at is None else iso(at)
-
-
-def _number(headers: Mapping[str, Any], name: str) -> int | None:
-    value = headers.get(name)
-    return value if type(value) is int else None
 
 
 def _digest(body: bytes) -> str:

@@ -14,6 +14,7 @@ import orjson
 
 from service.core.events.deliveries import Delivery
 from service.core.events.order_event import STRUCTURED, Envelope, Written
+from service.core.headers import producers
 from service.core.misspelt import did_you_mean
 
 CHANGE_MAX: Final = 200  # characters of a change, as the history tells it
@@ -136,15 +137,6 @@ def checked_path(path: str) -> str:
 def _as_property(path: str) -> str:
     *_, name = path.split(".")
     return f"; did you mean properties.{name}?" if name not in {"", "data", "properties"} else ""
-
-
-def producers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers that the producer set, as far as they may travel."""
-    return {
-        name: value
-        for name, value in headers.items()
-        if not name.lower().startswith(("x-", "ordersync-")) and name.lower() not in {"cc", "bcc"}
-    }
 
 
 def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from service.core.events.deliveries import Delivery, Properties
 from service.core.events.events import Contribution, parse
-from service.core.letters.dead_letters import HISTORY_MAX
+from service.core.headers import FIRST_FAILED_AT, FORCE, HISTORY, REPLAY, REPLAYS
+from service.core.letters.failure import HISTORY_MAX
 from service.core.letters.letters import Letter
 from service.core.letters.mends import CHANGE_MAX, Mend, mended
 
@@ -110,16 +111,14 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
     body, headers = mended(delivery, mend)
     number = letter.replays + 1
     headers |= {
-        "ordersync-replays": number,
-        "ordersync-replay": name,
-        "ordersync-history": _history(
-            letter, f"replay {number} at {at} by {by}", mend, force=force
-        ),
+        REPLAYS: number,
+        REPLAY: name,
+        HISTORY: _history(letter, f"replay {number} at {at} by {by}", mend, force=force),
     }
     if letter.first_failed_at is not None:
-        headers["ordersync-first-failed-at"] = letter.first_failed_at
+        headers[FIRST_FAILED_AT] = letter.first_failed_at
     if force:
-        headers["ordersync-force"] = True
+        headers[FORCE] = True
     return Replay(to.exchange, to.routing_key, body, headers, delivery.properties)
 
 
@@ -160,7 +159,7 @@ def _history(letter: Letter, what: str, mend: Mend, *, force: bool) -> str:
     line = f"{letter.failed_at or '?'} {letter.reason}; {what}"
     line += f"; {mend.told}" if mend else ""
     line += "; forced" if force else ""
-    lines = [*letter.history, line]
+    lines = [*letter.lines, line]
     while len(lines) > 1 and len("\n".join(lines).encode()) > HISTORY_MAX:
         lines.pop(0)
     return "\n".join(lines).encode()[:HISTORY_MAX].decode(errors="ignore")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from service.core.letters.letters import UNEXPLAINED, Letter, moment
+from service.core.letters.failure import UNEXPLAINED, moment
+from service.core.letters.letters import Letter
 from service.core.letters.runbook import RUNBOOK
 from service.core.misspelt import did_you_mean
 

@@ -18,6 +18,7 @@ from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
 from service.core.events.order_event import STRUCTURED, Operation
+from service.core.headers import REPLAY
 from service.core.hubspot.verdicts import Applied, Rejected, Stale
 from service.core.letters.dead_letters import dead_letter
 from service.core.outgoing import Outgoing, iso
@@ -250,7 +251,7 @@ def _outcome(
 
 
 def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> dict[str, Any]:
-    name = delivery.headers.get("ordersync-replay")
+    name = delivery.headers.get(REPLAY)
     return {
         "number": delivery.replays,
         "id": name if isinstance(name, str) else None,
