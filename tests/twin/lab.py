@@ -88,3 +88,45 @@ async def put(client: httpx.AsyncClient, *keys: str, **properties: Any) -> dict[
     return {
         result["properties"]["shop_order_id"]: result["id"] for result in answer.json()["results"]
     }
+
+
+LINE_KEY = "shop_line_id"
+
+
+@contextlib.asynccontextmanager
+async def shop(**options: Any) -> AsyncIterator[tuple[Twin, httpx.AsyncClient]]:
+    """A twin whose line items have a unique property."""
+    unique = ("shop_order_id", f"line_items.{LINE_KEY}")
+    async with hubspot(**{"unique": unique, **options}) as (twin, client):
+        yield twin, client
+
+
+def line(key: str, *, trace: str | None = None, **properties: Any) -> dict[str, Any]:
+    """An input by `shop_line_id`, its key repeated inside `properties`."""
+    made = order(key, trace=trace, **properties)
+    named = {LINE_KEY: made["properties"].pop("shop_order_id"), **made["properties"]}
+    return {**made, "idProperty": LINE_KEY, "properties": named}
+
+
+async def put_lines(client: httpx.AsyncClient, *keys: str, **properties: Any) -> dict[str, str]:
+    """Upsert line items and return key → record id."""
+    path = "/crm/v3/objects/line_items/batch/upsert"
+    answer = await client.post(path, json=inputs(*(line(key, **properties) for key in keys)))
+    assert answer.status_code == 200, answer.text
+    return {result["properties"][LINE_KEY]: result["id"] for result in answer.json()["results"]}
+
+
+async def make(client: httpx.AsyncClient, kind: str, **properties: Any) -> str:
+    """Create one record of a type and return its id."""
+    answer = await client.post(f"/crm/v3/objects/{kind}", json=fresh(**properties))
+    assert answer.status_code == 201, answer.text
+    made: str = answer.json()["id"]
+    return made
+
+
+def pair(start: str, end: str, *types: int, **more: Any) -> dict[str, Any]:
+    """One input of an association call."""
+    named = [
+        {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": each} for each in types
+    ]
+    return {"from": {"id": start}, "to": {"id": end}, **({"types": named} if named else {}), **more}

@@ -19,6 +19,13 @@ async def order_and_line(client: httpx.AsyncClient) -> tuple[str, str]:
     return ids["A-1"], line.json()["id"]
 
 
+def types(*numbers: int) -> list[dict[str, Any]]:
+    return [
+        {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+        for number in numbers
+    ]
+
+
 def pair(start: str, end: str, **more: Any) -> dict[str, Any]:
     return {"from": {"id": start}, "to": {"id": end}, **more}
 
@@ -215,3 +222,159 @@ async def test_unknown_types_are_refused():
         )
 
         assert unknown.status_code == no_default.status_code == 400
+        assert unknown.json()["message"] == "Unable to infer object type from: moons"
+
+
+@pytest.mark.parametrize(
+    ("end", "number", "telling"),
+    [
+        ("line_items", 514, "HUBSPOT_DEFINED=514 is invalid from object type 0-123"),
+        ("line_items", 999, "One or more associations are invalid"),
+        ("contacts", 513, "One or more associations are invalid"),
+    ],
+)
+async def test_a_number_that_does_not_lead_there_refuses_the_call(
+    end: str, number: int, telling: str
+):
+    async with hubspot() as (twin, client):
+        order, line = await order_and_line(client)
+
+        answer = await client.post(
+            f"/crm/v4/associations/orders/{end}/batch/create",
+            json=inputs(pair(order, line, types=types(513)), pair(order, line, types=types(number)))
+            if end == "line_items"
+            else inputs(pair(order, line, types=types(number))),
+        )
+
+        assert answer.status_code == 400
+        assert answer.json()["message"].startswith(telling)
+        assert twin.written("orders", "linked") == []
+
+
+async def test_two_missing_records_are_two_entries_of_one_input():
+    async with hubspot() as (_, client):
+        answer = await client.post(
+            "/crm/v3/associations/contact/company/batch/create",
+            json=inputs(pair("9993051", "994705054985", type="contact_to_company")),
+        )
+
+        first, second = answer.json()["errors"]
+        assert answer.status_code == 207
+        assert answer.json()["numErrors"] == 2
+        assert first["subCategory"] == "crm.associations.FROM_OBJECT_NOT_FOUND"
+        assert first["message"] == "No contact with ID 9993051 exists"
+        assert second["context"] == {"objectType": ["company"], "id": ["994705054985"]}
+
+
+async def test_a_record_with_itself_and_an_id_that_is_no_number():
+    async with hubspot() as (_, client):
+        mia = (await client.post("/crm/v3/objects/contacts", json=fresh(email="a@x.de"))).json()
+        custom = "/crm/v4/associations/contacts/companies/batch/create"
+
+        bad = await client.post(custom, json=inputs(pair("x1", "2", types=types(279))))
+
+        (entry,) = bad.json()["errors"]
+        assert entry["subCategory"] == "crm.associations.INVALID_IDENTIFIER"
+        assert entry["context"] == {"id": ["x1"]}
+        assert mia["id"]
+
+
+async def test_a_v3_create_answers_both_directions():
+    async with hubspot() as (_, client):
+        order, line = await order_and_line(client)
+
+        made = await client.post(
+            f"{V3}/create", json=inputs(pair(order, line, type="order_to_line_item"))
+        )
+
+        assert {each["type"] for each in made.json()["results"]} == {
+            "order_to_line_item",
+            "line_item_to_order",
+        }
+
+
+@pytest.mark.parametrize(("mode", "status"), [("refused", 400), ("merged", 201)])
+async def test_the_same_pair_twice_in_one_call(mode: str, status: int):
+    async with hubspot(repeated_pairs=mode) as (twin, client):
+        order, line = await order_and_line(client)
+        one = pair(order, line, types=TYPES)
+
+        answer = await client.post(f"{V4}/create", json=inputs(one, one))
+
+        assert answer.status_code == status
+        assert len(twin.written("orders", "linked")) == (status == 201)
+
+
+async def test_linking_again_changes_nothing_and_says_so_in_the_journal():
+    async with hubspot() as (twin, client):
+        order, line = await order_and_line(client)
+        for _ in range(2):
+            await client.post(f"{V4}/create", json=inputs(pair(order, line, types=TYPES)))
+
+        actions = [each.written.action for each in twin.written("line_items")]
+        assert actions == ["created", "linked", "kept"]
+
+
+async def test_long_lists_are_paged():
+    async with hubspot(association_page=2) as (_, client):
+        order, _ = await order_and_line(client)
+        lines = [
+            (await client.post("/crm/v3/objects/line_items", json=fresh(name=str(n)))).json()["id"]
+            for n in range(5)
+        ]
+        listed = inputs(*(pair(order, line, types=TYPES) for line in lines))
+        await client.post(f"{V4}/create", json=listed)
+
+        found: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            read = await client.post(f"{V4}/read", json=inputs({"id": order, "after": after}))
+            (result,) = read.json()["results"]
+            found += [each["toObjectId"] for each in result["to"]]
+            after = result.get("paging", {}).get("next", {}).get("after")
+
+        assert found == sorted(lines, key=int)
+
+
+@pytest.mark.parametrize("refusal", ["400", "207"])
+async def test_an_administrator_s_cap_refuses_a_further_link(refusal: str):
+    caps = {"association_limits": ("orders.contacts:1",), "limit_refusal": refusal}
+    async with hubspot(**caps) as (twin, client):
+        order, _ = await order_and_line(client)
+        mails = [
+            (await client.post("/crm/v3/objects/contacts", json=fresh(email=f"{n}@x.de"))).json()
+            for n in range(2)
+        ]
+
+        path = "/crm/v4/associations/orders/contacts/batch/create"
+        listed = inputs(*(pair(order, each["id"], types=types(507)) for each in mails))
+        answer = await client.post(path, json=listed)
+        again = await client.post(path, json=inputs(listed["inputs"][0]))
+
+        assert answer.status_code == int(refusal)
+        assert "ASSOCIATIONS_LIMIT_EXCEEDED" in answer.text
+        assert len(twin.written("orders", "linked")) == 1
+        assert again.status_code == 201
+
+
+async def test_the_links_of_an_archived_record_are_gone():
+    async with hubspot() as (twin, client):
+        order, line = await order_and_line(client)
+        await client.post(f"{V4}/create", json=inputs(pair(order, line, types=TYPES)))
+
+        await client.delete(f"/crm/v3/objects/line_items/{line}")
+        read = await client.post(f"{V4}/read", json=inputs({"id": order}))
+
+        assert read.status_code == 207
+        assert twin.graph()["A-1"]["links"] == {}
+
+
+async def test_from_2026_09_on_a_create_answers_200_and_single_lists_are_gone():
+    async with hubspot() as (_, client):
+        order, line = await order_and_line(client)
+        root = "/crm/associations/2026-09/orders/line_items/batch"
+
+        made = await client.post(f"{root}/create", json=inputs(pair(order, line, types=TYPES)))
+        listed = await client.get(f"/crm/objects/2026-09/orders/{order}/associations/line_items")
+
+        assert [made.status_code, listed.status_code] == [200, 404]

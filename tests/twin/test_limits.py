@@ -70,6 +70,36 @@ async def test_the_190th_call_passes_and_the_191st_waits_for_the_window():
         assert twin.stats()["busiest_window"] == 192
 
 
+@pytest.mark.parametrize(
+    ("calls", "links"), [(100, 100), (190, 150), (250, 200), (0, 300)], ids=str
+)
+async def test_association_calls_have_a_burst_limit_of_their_own_by_tier(calls: int, links: int):
+    async with hubspot(calls=calls, window=10.0, daily=0) as (_, client):
+        path = "/crm/v4/associations/orders/contacts/labels"
+        seen = [(await client.get(path)).status_code for _ in range(links + 1)]
+        others = await client.get(ORDERS)
+        await asyncio.sleep(10.1)
+        again = await client.get(path)
+
+        assert seen[:links] == [200] * links
+        assert seen[links] == (200 if calls == 0 else 429)
+        # At 100 both windows are full: association calls count towards the app's, too.
+        assert others.status_code == (429 if calls == 100 else 200)
+        assert again.status_code == 200
+
+
+async def test_association_calls_have_a_day_of_their_own_and_may_count_apart():
+    options = {"calls": 2, "association_calls": 9, "association_daily": 4}
+    async with hubspot(**options, associations_apart=True) as (twin, client):
+        path = "/crm/v4/associations/orders/contacts/labels"
+        seen = [(await client.get(path)).status_code for _ in range(5)]
+        others = [(await client.get(ORDERS)).status_code for _ in range(3)]
+
+        assert seen == [200, 200, 200, 200, 429]
+        assert others == [200, 200, 429]
+        assert twin.stats()["throttled"] == {"DAILY": 1, "TEN_SECONDLY_ROLLING": 1}
+
+
 async def test_headers_count_down():
     async with hubspot(calls=3, window=10.0, daily=100) as (_, client):
         answers = [await client.get(ORDERS) for _ in range(4)]

@@ -10,6 +10,7 @@ from service.twin.gates.oauth import TokenOffice
 from service.twin.operations import (
     association_batches,
     association_paths,
+    batch_reads,
     batches,
     merging,
     pipelines,
@@ -40,8 +41,8 @@ _OBJECTS = ("/crm/v3/objects/{kind}", "/crm/objects/{version:dated}/{kind}")
 _ON_OBJECTS: tuple[tuple[str, str, str, Operation], ...] = (
     ("POST", "/batch/upsert", "upsert", batches.batch_write),
     ("POST", "/batch/update", "update", batches.batch_write),
-    ("POST", "/batch/read", "read", batches.batch_read),
-    ("POST", "/batch/archive", "archive", batches.batch_archive),
+    ("POST", "/batch/read", "read", batch_reads.batch_read),
+    ("POST", "/batch/archive", "archive", batch_reads.batch_archive),
     ("POST", "/batch/create", "create", batches.batch_write),
     ("POST", "/search", "search", search.search),
     ("POST", "/merge", "merge", merging.merge),

@@ -1,4 +1,4 @@
-"""Batch calls: create, update, upsert, read and archive, as HubSpot answers them.
+"""Batch writes: create, update and upsert, as HubSpot answers them.
 
 The order of judgement is HubSpot's as far as it is known: shape, size, identifying property,
 duplicates, then each input's values. With a trace id on every input the refused ones become entries
@@ -13,19 +13,13 @@ from service.twin.account.records import Table
 from service.twin.faults.faults import Anonymous, Merged, RecordFault, Refuse
 from service.twin.operations import rendering
 from service.twin.operations.answers import Answer, Refusal, refusal, validation
-from service.twin.operations.call import Call, expect_text
-from service.twin.operations.envelopes import answered, nothing
+from service.twin.operations.call import Call
+from service.twin.operations.envelopes import answered, missing_error, missing_text, nothing
 from service.twin.operations.inputs import (
-    LARGEST_HISTORY_BATCH,
     read_entry,
-    read_id,
     read_inputs,
-    read_names,
     refuse_duplicates,
     refuse_identity,
-    refuse_non_unique,
-    refuse_repeated,
-    too_many,
     without_identical,
 )
 from service.twin.operations.plans import (
@@ -36,7 +30,7 @@ from service.twin.operations.plans import (
     RecordRefusal,
     property_message,
 )
-from service.twin.operations.writing import applied, archive
+from service.twin.operations.writing import applied
 
 # Four refused properties came back with three nested errors: the list is cut short.
 _NESTED_ERRORS = 3
@@ -63,50 +57,6 @@ def batch_write(portal: Portal, call: Call) -> Answer:
     return answered(portal, call, _GOOD[verb], results, errors)
 
 
-def batch_read(portal: Portal, call: Call) -> Answer:
-    """`batch/read`: found records, and one error that names all missing ids as sent."""
-    table = portal.table(call.table_kind)
-    inputs = read_inputs(call)
-    if not inputs:
-        return nothing(call, 200)
-    document = call.read_object()
-    ids = [read_id(raw) for raw in inputs]
-    asking = rendering.Asking(
-        read_names(document, "properties"),
-        read_names(document, "propertiesWithHistory"),
-        rendering.shows_nulls(portal, call),
-    )
-    if asking.history and len(ids) > LARGEST_HISTORY_BATCH:
-        raise too_many(LARGEST_HISTORY_BATCH, " for property histories")
-    id_property = document.get("idProperty")
-    if id_property is not None:
-        refuse_non_unique(table, expect_text(id_property, "`idProperty`"), "read")
-    seek = table.find_archived if call.flag("archived") else table.find
-    results, missing = [], []
-    first_place = {given: index for index, given in reversed(list(enumerate(ids)))}
-    for given, index in first_place.items():
-        record = seek(given, id_property)
-        if record is None:
-            missing.append(given)
-        elif index not in call.chosen.records:
-            results.append(rendering.read(portal, table, record, asking))
-    errors = [_missing_error(table, missing)] if missing else []
-    return answered(portal, call, 200, results, errors)
-
-
-def batch_archive(portal: Portal, call: Call) -> Answer:
-    """`batch/archive`: always 204; ids that are not there are as good as archived."""
-    table = portal.table(call.table_kind)
-    ids = [read_id(raw) for raw in read_inputs(call) or ()]
-    refuse_repeated(ids)
-    for index, given in enumerate(ids):
-        struck = call.chosen.records.get(index)
-        record = table.find(given, None)
-        if record is not None and (struck is None or struck.written):
-            archive(portal, call, table, record)
-    return Answer(204)
-
-
 def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb: str) -> Plan:
     plan = Plan(entry)
     values = entry.properties
@@ -122,7 +72,7 @@ def _planned(portal: Portal, table: Table, planner: Planner, entry: Entry, verb:
             plan.refusal = planner.held(plan, entry.id_property, entry.id, archived.id)
             return plan
     if plan.record is None and (verb == "update" or (verb == "upsert" and not entry.id_property)):
-        plan.refusal = RecordRefusal("OBJECT_NOT_FOUND", _missing_text(table), missing=True)
+        plan.refusal = RecordRefusal("OBJECT_NOT_FOUND", missing_text(table), missing=True)
         return plan
     if plan.record is None:
         plan.new_id = portal.next_id()
@@ -199,10 +149,7 @@ def _written(
         if struck is None:
             results.append(result)
         elif isinstance(struck, Merged):
-            other = portal.next_id()
-            table.aliases[other] = result["id"]
-            result["id"] = result["properties"]["hs_object_id"] = other
-            results.append(result)
+            results.append(rendering.under_another_id(portal, table, result))
     return results
 
 
@@ -231,7 +178,7 @@ def _errors(
             struck = faults.get(index)
             errors.append(_error(plan, anonymous=isinstance(struck, Anonymous)))
     if missing:
-        entry = _missing_error(table, [plan.entry.id for plan in missing])
+        entry = missing_error(table, [plan.entry.id for plan in missing])
         if portal.options.trace_on_missing:
             entry["context"]["objectWriteTraceId"] = [plan.entry.trace for plan in missing]
         errors.append(entry)
@@ -252,19 +199,3 @@ def _error(plan: Plan, *, anonymous: bool) -> dict[str, Any]:
         if refused.category == "CONFLICT" and refused.existing:
             entry["context"]["existingId"] = [refused.existing]
     return entry
-
-
-def _missing_text(table: Table) -> str:
-    return (
-        f"Could not get some {table.kind.label} objects, they may be deleted or not exist. "
-        "Check that ids are valid."
-    )
-
-
-def _missing_error(table: Table, ids: Sequence[str]) -> dict[str, Any]:
-    return {
-        "status": "error",
-        "category": "OBJECT_NOT_FOUND",
-        "message": _missing_text(table),
-        "context": {"ids": list(ids)},
-    }

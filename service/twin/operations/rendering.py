@@ -131,3 +131,11 @@ def shows_nulls(portal: Portal, call: Call) -> bool:
             return call.version >= "2026-09" and call.version != "v3"
         case mode:
             return mode == "null"
+
+
+def under_another_id(portal: Portal, table: Table, result: dict[str, Any]) -> dict[str, Any]:
+    """A result as after a merge: under another id, which means the same record."""
+    other = portal.next_id()
+    table.aliases[other] = result["id"]
+    result["id"] = result["properties"]["hs_object_id"] = other
+    return result
