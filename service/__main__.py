@@ -17,12 +17,13 @@ def main() -> None:
 
 def _told(error: Exception) -> int:
     from service.cli.refusals import explain  # noqa: PLC0415  (only where something went wrong)
+    from service.core.visible import visible  # noqa: PLC0415
 
     refusal = explain(error)
     if refusal is None:
         raise error
-    for line in refusal.lines:
-        typer.echo(line, err=True)
+    for line in "\n".join(refusal.lines).split("\n"):
+        typer.echo(visible(line), err=True)
     return refusal.code
 
 

@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from service.cli import interrupts, replay
 from service.cli.exits import Exit
-from service.cli.printing import Output, OutputOption, listing, number_of, say, show, visible
+from service.cli.printing import Output, OutputOption, listing, number_of, say, show
 from service.cli.sieving import Limit, QueueName, sieved
 
 if TYPE_CHECKING:
+    from io import FileIO
+
     from service.core.letters.sieve import Groups, Sieve
     from service.dead_letters.looker import Found, Looker
     from service.settings.config import BrokerSettings
@@ -22,6 +24,7 @@ app = typer.Typer(
     help="Dead letters: see why, fix the cause, replay without harm.", no_args_is_help=True
 )
 
+STDOUT: Final = 1  # the file descriptor
 LISTED: Final = 50  # of `ls`, where nothing is said
 COLUMNS: Final = ("id", "reason", "order", "failed_at", "replays", "property", "message")
 
@@ -185,7 +188,7 @@ async def _matching(looker: "Looker", wanted: "Sieve") -> AsyncIterator["Found"]
         if wanted.takes(found.letter, found.delivery.body):
             yield found
     for sentence in unmatched.told():
-        say(visible(sentence))
+        say(sentence)
 
 
 async def _counted(wanted: "Sieve", groups: "Groups", queue: str | None) -> "Groups":
@@ -220,20 +223,23 @@ async def _printed(wanted: "Sieve", most: int | None, queue: str | None, output:
 async def _exported(
     wanted: "Sieve", to: Path | None, queue: str | None, limit: int | None, *, remove: bool
 ) -> int:
-    import sys
+    from io import FileIO
 
     from service.dead_letters.moving import export
 
     async with _looking(queue) as (looker, _):
         if to is None:
-            return await export(looker, wanted, sys.stdout.buffer, limit=limit)
+            with FileIO(STDOUT, "w", closefd=False) as stdout:
+                return await export(looker, wanted, stdout, limit=limit)
         with _new(to) as file:
             return await export(looker, wanted, file, limit=limit, remove=remove)
 
 
-def _new(path: Path) -> BinaryIO:
+def _new(path: Path) -> "FileIO":
+    from io import FileIO
+
     try:
-        return path.open("xb")
+        return FileIO(path, "x")
     except FileExistsError:
         told = "is there already: an export overwrites nothing, give another name"
     except OSError as error:

@@ -8,6 +8,7 @@ import typer
 
 from service.cli.exits import Exit
 from service.cli.printing import Output, OutputOption, say, show
+from service.core.visible import visible
 
 if TYPE_CHECKING:
     from service.doctor import Finding
@@ -66,9 +67,9 @@ def _gravity(code: Exit) -> int:
 
 def _tell(finding: "Finding") -> None:
     marks = MARKS if (sys.stdout.encoding or "").lower().startswith("utf") else PLAIN
-    typer.echo(f"{marks[finding.mark]} {finding.subject:<10}{finding.found}")
+    typer.echo(f"{marks[finding.mark]} {finding.subject:<10}{visible(finding.found)}")
     if finding.fix is not None:
-        typer.echo(f"  {'':<10}-> {finding.fix}")
+        typer.echo(f"  {'':<10}-> {visible(finding.fix)}")
 
 
 def _row(finding: "Finding") -> dict[str, str | None]:

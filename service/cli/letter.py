@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from service.cli.printing import visible
 from service.core.letters.failure import HEADERS
+from service.core.visible import visible
 
 if TYPE_CHECKING:
     from service.dead_letters.looker import Found

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 import orjson
 import typer
 
+from service.core.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -29,23 +31,13 @@ OutputOption = Annotated[
 
 
 def say(text: str) -> None:
-    """To stderr: it is not data."""
-    typer.echo(text, err=True)
+    """To stderr: it is not data. A line, whatever stands in it."""
+    typer.echo(visible(text), err=True)
 
 
 def number_of(count: int, noun: str) -> str:
     """How many, in words: 1 event, 2 events."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def visible(text: str) -> str:
-    """Without what a terminal would act on: what is printed may be anybody's."""
-    return text.translate(_VISIBLE)
-
-
-_VISIBLE: Final = {
-    number: repr(chr(number))[1:-1] for number in (*range(32), *range(127, 160), 0x2028, 0x2029)
-}
 
 
 def show(rows: Sequence[Mapping[str, Any]], output: Output, *, err: bool = False) -> None:
@@ -67,9 +59,10 @@ def listing(output: Output) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     def show_one(row: Mapping[str, Any]) -> None:
         nonlocal printed
         if output is Output.NDJSON:
-            typer.echo(orjson.dumps(row))
+            typer.echo(visible_json(orjson.dumps(row).decode()))
             return
-        text = orjson.dumps(row, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  ")
+        text = visible_json(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
+        text = text.replace("\n", "\n  ")
         typer.echo(f"{',' if printed else '['}\n  {text}", nl=False)
         printed += 1
 
@@ -154,4 +147,4 @@ def _cell(value: Any) -> str:
         case str():
             return visible(value)
         case _:
-            return orjson.dumps(value).decode()
+            return visible_json(orjson.dumps(value).decode())

@@ -14,7 +14,7 @@ import typer
 
 from service.cli import columns
 from service.cli.exits import Exit
-from service.cli.printing import number_of, say, visible
+from service.cli.printing import number_of, say
 
 if TYPE_CHECKING:
     from service.contract.filed import Filed
@@ -148,7 +148,7 @@ def _checked(events: Iterable["Filed"], id_property: str | None) -> int:
 
     checked = Checked()
     for sentence in (*check(events, id_property, checked), *checked.told()):
-        say(visible(sentence))
+        say(sentence)
     if checked.wrong:
         say(f"{checked.wrong} of {checked.total} lines are no order events; nothing was published")
     elif checked.doubtful:

@@ -3,6 +3,7 @@
 Imported when something went wrong, not before.
 """
 
+import errno
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from service.cli.exits import Exit
 from service.contract.filed import FileError
 from service.contract.publish import NotPublishedError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
+from service.dead_letters.moving import ExportError
 from service.dead_letters.sender import NotSentError
 from service.rabbitmq.topology import NotPermittedError, TopologyError
 from service.settings.misconfiguration import ConfigurationError
@@ -54,6 +56,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _explain(error: BaseException) -> Refusal | None:
     if isinstance(error, ConfigurationError):
         return Refusal(error.lines, Exit.CONFIGURATION)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Refusal((f"what is printed cannot be written: {error.strerror}",), Exit.FAILED)
     for kinds, code, sentence, advice in _SENTENCES:
         if isinstance(error, kinds):
             said = sentence.format(str(error) or "it does not answer")
@@ -61,6 +65,7 @@ def _explain(error: BaseException) -> Refusal | None:
     return None
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _CREDENTIALS: Final = "check user and password in ORDERSYNC_RABBITMQ__URL, percent-encoded"
 _VHOST: Final = (
     "check the last part of ORDERSYNC_RABBITMQ__URL: there is no such virtual host, or the user has no "
@@ -76,7 +81,15 @@ _REACH: Final = "check ORDERSYNC_RABBITMQ__URL and the way there; `ordersync doc
 _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], ...]] = (
     ((NotPermittedError, LockedOutError), Exit.NOT_AUTHORISED, "{}", ""),
     (
-        (TopologyError, NotPublishedError, FileError, ProbesError, DeadLettersError, NotSentError),
+        (
+            TopologyError,
+            NotPublishedError,
+            FileError,
+            ProbesError,
+            DeadLettersError,
+            NotSentError,
+            ExportError,
+        ),
         Exit.FAILED,
         "{}",
         "",

@@ -12,7 +12,7 @@ import typer
 
 from service.cli import interrupts
 from service.cli.exits import Exit
-from service.cli.printing import Output, OutputOption, number_of, say, show, visible
+from service.cli.printing import Output, OutputOption, number_of, say, show
 from service.cli.sieving import Limit, QueueName
 
 if TYPE_CHECKING:
@@ -158,14 +158,14 @@ def _say_plan(
     rows = [row if planned_as else _short(row) for row in planned.rows()]
     show(rows, planned_as or Output.TABLE, err=planned_as is None)
     for why, count in planned.left.items():
-        say(f"{count} not replayed: {visible(why)}")
+        say(f"{count} not replayed: {why}")
     for sentence in planned.unmatched.told():
-        say(visible(sentence))
+        say(sentence)
     say(f"{planned.groups.total} of {number_of(planned.read, 'dead letter')} to replay")
     if planned.groups.total:
         say(_staleness(planned, account, force=wishes.force))
     if wishes.mend:
-        say(f"mended: {visible(wishes.mend.told)} (changes {planned.effect.changed} of them)")
+        say(f"mended: {wishes.mend.told} (changes {planned.effect.changed} of them)")
 
 
 def _refuse_idle(planned: "Plan") -> None:
@@ -176,7 +176,7 @@ def _refuse_idle(planned: "Plan") -> None:
     """
     idle = list(planned.effect.idle())
     for sentence in idle:
-        say(visible(sentence))
+        say(sentence)
     if idle:
         say("nothing was replayed: leave out what changes nothing, or mend the mend")
         raise typer.Exit(Exit.FAILED)

@@ -7,6 +7,7 @@ import typer
 
 from service.cli.exits import Exit
 from service.cli.printing import say
+from service.core.visible import visible
 
 app = typer.Typer(help="The contract with producers and readers.", no_args_is_help=True)
 
@@ -64,7 +65,8 @@ def validate(
             wrong += bool(found)
             where = f"{file}: {filed.where}" if filed.line else filed.where
             for path, message in found:
-                typer.echo(f"{where}: {path}: {message}" if path else f"{where}: {message}")
+                told = f"{where}: {path}: {message}" if path else f"{where}: {message}"
+                typer.echo(visible(told))
     say(f"{total} events, {wrong} with faults")
     if wrong:
         raise typer.Exit(Exit.FAILED)

@@ -18,5 +18,6 @@ And the words that all of them use:
     reasons       why something was refused: the stable codes
     outgoing      a message to publish, as data
     headers       the names of the headers that ordersync writes
+    visible       text of somebody else's, as a terminal may show it
     misspelt      a misspelt word -> the one that may have been meant
 """

@@ -3,7 +3,9 @@
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from contextlib import suppress
+from io import FileIO
+from typing import Any
 
 import orjson
 
@@ -11,41 +13,83 @@ from service.core.events.deliveries import Delivery
 from service.core.headers import producers
 from service.core.letters.replays import Replay
 from service.core.letters.sieve import Sieve
+from service.core.visible import visible_json
 from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender
 
 
+class ExportError(Exception):
+    """The file cannot be written to its end. The message says what is in it and what is on the queue."""
+
+
 async def export(
-    looker: Looker, sieve: Sieve, to: BinaryIO, *, limit: int | None = None, remove: bool = False
+    looker: Looker, sieve: Sieve, to: FileIO, *, limit: int | None = None, remove: bool = False
 ) -> int:
-    """A line a letter, as `ordersync publish` reads it back; the number of lines.
+    """A line a letter, as `ordersync publish` reads it back; the number of lines. `to` is not buffered.
 
     With `remove` a letter is taken off after its line is on the disk.
+
+    Raises:
+        ExportError: the disk is full, or whatever else keeps a line from being written whole.
     """
-    written, window = 0, list[Found]()
+    written, window, file = 0, list[Found](), _Lines(to)
     async for found in looker.read():
         if not sieve.takes(found.letter, found.delivery.body):
             continue
-        to.write(line(found))
+        file.write(line(found))
         written += 1
         if remove:
             window.append(found)
         if len(window) == WINDOW or written == limit:
-            await _remove(looker, to, window)
+            await _remove(looker, file, window)
             window = []
         if written == limit:
             break
-    await _remove(looker, to, window)
+    await _remove(looker, file, window)
     return written
 
 
-async def _remove(looker: Looker, to: BinaryIO, window: list[Found]) -> None:
+async def _remove(looker: Looker, file: "_Lines", window: list[Found]) -> None:
     if not window:
         return
-    to.flush()
-    os.fsync(to.fileno())
+    file.sync()
     for found in window:
         await looker.take(found)
+    file.taken += len(window)
+
+
+class _Lines:
+    """A file of whole lines: what cannot be written whole is cut off again."""
+
+    def __init__(self, to: FileIO) -> None:
+        self._to, self._whole, self._lines = to, 0, 0
+        self.taken = 0  # letters that stand here and no longer on the queue
+
+    def write(self, text: bytes) -> None:
+        rest = memoryview(text)
+        try:
+            while rest:
+                rest = rest[self._to.write(rest) :]
+        except BrokenPipeError:  # whoever read has seen enough
+            raise
+        except OSError as error:
+            with suppress(OSError):  # a pipe has no length
+                os.ftruncate(self._to.fileno(), self._whole)
+            raise self._told(error) from error
+        self._whole += len(text)
+        self._lines += 1
+
+    def sync(self) -> None:
+        try:
+            os.fsync(self._to.fileno())
+        except OSError as error:
+            raise self._told(error) from error
+
+    def _told(self, error: OSError) -> ExportError:
+        return ExportError(
+            f"{self._to.name} cannot be written: {error.strerror}; it holds {self._lines} dead letters, "
+            f"whole, of which {self.taken} were taken off the queue; all others are where they were"
+        )
 
 
 async def park(
@@ -96,7 +140,8 @@ def line(found: Found) -> bytes:
         "payload_encoding": encoding,
         "dead_letter": found.letter.row(),
     }
-    return orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    text = orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    return text if text.isascii() else visible_json(text.decode()).encode()
 
 
 def _properties(delivery: Delivery) -> Iterator[tuple[str, Any]]:

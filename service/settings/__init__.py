@@ -4,5 +4,6 @@ Its modules:
 
     config            the environment -> Settings
     sections          which settings there are
+    addresses         what is wrong with a URL, and the files of TLS that it names
     misconfiguration  one line per fault, with a guess at a misspelt name
 """

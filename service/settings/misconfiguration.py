@@ -71,7 +71,9 @@ def _sentence(error: ErrorDetails) -> str:
     return wording(error.get("ctx", {})) if wording else error["msg"]
 
 
-_SELF_EXPLAINING: Final = frozenset({"missing", "auth", "distinct", "patience"})
+_SELF_EXPLAINING: Final = frozenset(
+    {"missing", "auth", "distinct", "patience", "secret", "id_property"}
+)
 _WORDINGS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "missing": lambda _: "is required",
     "greater_than": lambda ctx: f"must be more than {ctx['gt']:g}",

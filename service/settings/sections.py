@@ -8,7 +8,6 @@ at once.
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import SplitResult, urlsplit
 
 import orjson
 from pydantic import (
@@ -24,7 +23,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from service.core.events.order_event import RECORD_ID
 from service.core.hubspot.concurrency import MOST
+from service.settings import addresses
 from service.settings.misconfiguration import SECRETS_FOLDER, variable
 
 _OAUTH: Final = ("client_id", "client_secret", "refresh_token")
@@ -50,6 +51,17 @@ def _auto_or_number(value: Any) -> Any:
     if not 1 <= number <= MOST:
         raise PydanticCustomError("concurrency", f"must be auto, or a number from 1 to {MOST}")
     return number
+
+
+def _of_yours(name: str) -> str:
+    """The property by which orders are found; HubSpot's own record id cannot be written."""
+    if name == RECORD_ID:
+        raise PydanticCustomError(
+            "id_property",
+            "must be a unique property of yours: HubSpot gives hs_object_id out itself, so that no "
+            "event could create an order by it",
+        )
+    return name
 
 
 def _distinct(name: str, info: ValidationInfo, *others: str) -> str:
@@ -87,9 +99,8 @@ class _Address(_Section):
     @field_validator("url")
     @classmethod
     def _is_amqp(cls, url: SecretStr) -> SecretStr:
-        parts = _split(url.get_secret_value())
-        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
-            raise PydanticCustomError("url", "must be amqp://… or amqps://… with a host")
+        if (fault := addresses.broker_fault(url.get_secret_value())) is not None:
+            raise PydanticCustomError("url", "{fault}", {"fault": fault})
         return url
 
 
@@ -210,10 +221,14 @@ class HubSpot(_Section):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        parts = _split(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise PydanticCustomError("url", "must be http://… or https://… with a host")
+        if (fault := addresses.hubspot_fault(url)) is not None:
+            raise PydanticCustomError(fault.kind, "{fault}", {"fault": fault.sentence})
         return url.rstrip("/")
+
+    @field_validator("id_property")
+    @classmethod
+    def _is_one_of_yours(cls, name: str) -> str:
+        return _of_yours(name)
 
     @field_validator("token")
     @classmethod
@@ -238,6 +253,11 @@ class Identifying(_Section):
     model_config = ConfigDict(extra="ignore")
 
     id_property: Name | None = None
+
+    @field_validator("id_property")
+    @classmethod
+    def _is_one_of_yours(cls, name: str | None) -> str | None:
+        return None if name is None else _of_yours(name)
 
 
 class Batch(_Section):
@@ -294,16 +314,6 @@ class Drain(_Section):
         description="seconds from SIGTERM to settle what is held; then the rest is requeued. Keep "
         "it above the call timeout and below the pod's terminationGracePeriodSeconds",
     )
-
-
-def _split(url: str) -> SplitResult:
-    """The parts of a URL; of no URL, no parts: the caller misses the scheme then."""
-    try:
-        parts = urlsplit(url.strip())
-        parts.port  # noqa: B018  (reading it is the check)
-    except ValueError:
-        return SplitResult("", "", "", "", "")
-    return parts
 
 
 def _way_in(given: list[str]) -> str:

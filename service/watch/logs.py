@@ -17,6 +17,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from service.core.visible import visible, visible_json
 from service.settings.sections import Log
 
 BLOT: Final = "[redacted]"
@@ -91,10 +92,21 @@ def _for_people(*, colors: bool) -> tuple[Processor, ...]:
     return (
         structlog.processors.format_exc_info,
         redact,
+        _seen,
         structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback
         ),
     )
+
+
+def _seen(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A message of somebody else's does not move the cursor of whoever reads; tracebacks keep their lines."""
+    del logger, method
+    return {n: _lines(value) if isinstance(value, str) else value for n, value in event.items()}
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _join_standard_library(out: TextIO, level: int, rendered: tuple[Processor, ...]) -> None:
@@ -143,7 +155,8 @@ def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
 
 
 def _packed(event: Any) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return line if line.isascii() else visible_json(line.decode()).encode()
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

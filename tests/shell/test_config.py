@@ -218,6 +218,92 @@ def test_a_broker_url_that_is_none_is_not_repeated_since_it_may_hold_a_password(
     }
 
 
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("api.hubapi.com", "must be http://… or https://… with a host, not api.hubapi.com"),
+        (
+            "http://api.hubapi.com",
+            "must be https://…: the token would be readable on its way, not http://api.hubapi.com",
+        ),
+        (
+            "http://API.HubApi.com.:80/",
+            "must be https://…: the token would be readable on its way, not http://API.HubApi.com.:80/",
+        ),
+        (
+            "https://api.hubapi.com/?hapikey=hidden",
+            "must end with its host or path: nothing with ? or # belongs here",
+        ),
+        (
+            "https://api.hubapi.com#hidden",
+            "must end with its host or path: nothing with ? or # belongs here",
+        ),
+        (
+            "https://user:hidden@api.hubapi.com",
+            "must not hold a user: the token is what lets us in",
+        ),
+        ("https://hidden@api.hubapi.com", "must not hold a user: the token is what lets us in"),
+    ],
+)
+def test_an_address_of_hubspots_that_is_none_or_gives_the_token_away(faults, url, fault):
+    assert faults(**NEEDED, HUBSPOT__BASE_URL=url) == [f"ORDERSYNC_HUBSPOT__BASE_URL: {fault}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://twin:8070",
+        "https://proxy.example/hubspot/",
+        "http://127.0.0.1:8070",
+        "http://nothubapi.com",
+    ],
+)
+def test_an_address_of_the_twin_or_of_a_proxy(load, url):
+    assert load(**NEEDED, HUBSPOT__BASE_URL=url).hubspot.base_url == url.rstrip("/")
+
+
+def test_orders_are_not_identified_by_hubspots_own_record_id(faults):
+    (line,) = faults(**(NEEDED | {"HUBSPOT__ID_PROPERTY": "hs_object_id"}))
+
+    assert line == (
+        "ORDERSYNC_HUBSPOT__ID_PROPERTY: must be a unique property of yours: HubSpot gives "
+        "hs_object_id out itself, so that no event could create an order by it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fault"),
+    [
+        (
+            "cafile=/nowhere",
+            "names the cafile /nowhere, which cannot be read: No such file or directory",
+        ),
+        ("keyfile=/", "names the keyfile /, which cannot be read: Is a directory"),
+        ("cafile={empty}", "names the cafile {empty}, which holds no certificate in PEM"),
+        (
+            "certfile={empty}&keyfile={empty}",
+            "names the certfile {empty} and the keyfile {empty}: no cert",
+        ),
+        (
+            "certfile={empty}",
+            "names the certfile {empty}: no certificate in PEM with its key, without a",
+        ),
+    ],
+)
+def test_a_file_of_tls_that_is_missing_or_holds_something_else(faults, tmp_path, parameters, fault):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    url = f"amqps://u:hidden@h/?{parameters.format(empty=empty)}"
+
+    (line,) = faults(**(NEEDED | {"RABBITMQ__URL": url}))
+
+    assert line.startswith(f"ORDERSYNC_RABBITMQ__URL: {fault.format(empty=empty)}")
+
+
+def test_files_of_tls_are_not_looked_at_without_tls(load):
+    load(**(NEEDED | {"RABBITMQ__URL": "amqp://h/?cafile=/nowhere"}))
+
+
 def test_patience_stays_below_the_brokers_acknowledgement_timeout(load, faults):
     assert load(**NEEDED, RETRY__PATIENCE="1700").retry.patience == 1700
 
