@@ -27,7 +27,8 @@ from service.core.intake.repeats import Fresh, Held, Repeats
 from service.core.intake.sequences import Sequences
 from service.core.outgoing import Outgoing
 from service.core.reasons import Reason
-from service.core.settlement.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.core.settlement.outcome import Status
+from service.core.settlement.outcomes import Settlement, conclude, conclude_malformed
 from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
 from service.core.waiting.backlog import Backlog, Batch, BatchPolicy
 from service.core.waiting.slots import Slot, slot_of, without_epochs

@@ -25,7 +25,7 @@ from service.core.hubspot.throttles import POLICIES
 from service.core.hubspot.verdicts import Cause
 from service.core.letters.runbook import RUNBOOK
 from service.core.reasons import Code
-from service.core.settlement.outcomes import Status
+from service.core.settlement.outcome import Status
 from service.watch.pauses import PauseMetrics
 from service.watch.version import installed
 

@@ -11,7 +11,8 @@ from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
-from service.core.settlement.outcomes import Settlement, Status
+from service.core.settlement.outcome import Status
+from service.core.settlement.outcomes import Settlement
 from service.core.settlement.retries import Finish, PutBack, Step
 from service.core.waiting.backlog import Batch
 from service.watch.metrics import MALFORMED, NO_REASON, Metrics

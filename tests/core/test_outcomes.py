@@ -13,7 +13,8 @@ from service.core.events.events import parse
 from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Stale
 from service.core.reasons import Code, Reason
-from service.core.settlement.outcomes import Status, conclude, conclude_malformed, outcome_id
+from service.core.settlement.outcome import Status
+from service.core.settlement.outcomes import conclude, conclude_malformed, outcome_id
 from service.core.settlement.retries import Exhausted, Finish
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery, document, lanes, slot
 
@@ -76,6 +77,7 @@ def test_an_applied_event_gets_its_receipt():
             "batch": {"size": 7, "merged": 1},
             "superseded_by": None,
             "replay": None,
+            "parts": None,
             "received_at": SETTLED,
             "settled_at": SETTLED,
         },

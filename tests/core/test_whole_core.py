@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from service.core.settlement.outcomes import Status
+from service.core.settlement.outcome import Status
 from service.core.waiting.backlog import BatchPolicy
 from tests.core.hubspot import Faults
 from tests.core.simulation import Simulation, Traffic

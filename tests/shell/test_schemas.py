@@ -23,7 +23,8 @@ from service.core.events.malformed import Malformed
 from service.core.events.order_event import OPERATIONS, Operation
 from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable
 from service.core.reasons import Code, Reason
-from service.core.settlement.outcomes import Settlement, Status, conclude, conclude_malformed
+from service.core.settlement.outcome import Status
+from service.core.settlement.outcomes import Settlement, conclude, conclude_malformed
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, coalesce, slot_of
 from service.rabbitmq.topology import Topology

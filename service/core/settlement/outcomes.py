@@ -5,14 +5,10 @@ after a crash gives the same id, so that a reader can drop the repeat; a replay 
 its success is not dropped for the failure before it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
@@ -23,22 +19,22 @@ from service.core.hubspot.verdicts import Applied, Rejected, Stale
 from service.core.letters.dead_letters import dead_letter
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
+from service.core.settlement.outcome import (
+    SOURCE,
+    TYPE,
+    BatchReference,
+    EventReference,
+    OrderReference,
+    Outcome,
+    OutcomeData,
+    ReasonGiven,
+    ReplayReference,
+    Status,
+)
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, overwriter
 
-TYPE: Final = "ordersync.order.outcome.v1"
-SOURCE: Final = "/ordersync"
 _CORRELATION_MAX: Final = 255  # bytes: an AMQP short string
-
-
-class Status(StrEnum):
-    """What became of an event."""
-
-    APPLIED = "applied"
-    SUPERSEDED = "superseded"
-    REJECTED = "rejected"
-    EXHAUSTED = "exhausted"
-    MALFORMED = "malformed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,21 +82,20 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
     """The settlement of a delivery that holds no order event."""
     known, delivery = malformed.identity, malformed.delivery
     reason = Reason(malformed.code, malformed.message)
-    settled_at = iso(stamp)
-    data = {
-        "status": Status.MALFORMED,
-        "event": {"id": known.id, "source": known.source, "type": known.type, "time": known.time},
-        "order": {"id_property": None, "key": known.subject, "record_id": None},
-        "operation": None,
-        "created": None,
-        "reason": _reason(reason),
-        "attempts": 0,
-        "batch": None,
-        "superseded_by": None,
-        "replay": _replay(delivery, ()) if delivery.came_back else None,
-        "received_at": iso(delivery.received_at),
-        "settled_at": settled_at,
-    }
+    data = OutcomeData(
+        status=Status.MALFORMED,
+        event=EventReference(id=known.id, source=known.source, type=known.type, time=known.time),
+        order=OrderReference(id_property=None, key=known.subject, record_id=None),
+        operation=None,
+        created=None,
+        reason=_reason(reason),
+        attempts=0,
+        batch=None,
+        superseded_by=None,
+        replay=_replay(delivery, ()) if delivery.came_back else None,
+        received_at=iso(delivery.received_at),
+        settled_at=iso(stamp),
+    )
     outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
     return Settlement(
         delivery,
@@ -191,29 +186,24 @@ class _Write:
         left_out: tuple[str, ...] = (),
     ) -> Settlement:
         event, delivery, slot = contribution.event, contribution.delivery, self.slot
-        data = {
-            "status": status,
-            "event": {
-                "id": event.id,
-                "source": event.source,
-                "type": event.type,
-                "time": event.time,
-            },
-            "order": {
-                "id_property": slot.order.id_property,
-                "key": slot.order.key,
-                "record_id": record_id,
-            },
-            "operation": contribution.operation,
-            "created": created,
-            "reason": _reason(reason) if reason else None,
-            "attempts": slot.attempts,
-            "batch": {"size": self.batch_size, "merged": len(slot.contributions)},
-            "superseded_by": superseded_by,
-            "replay": _replay(delivery, left_out) if contribution.came_back else None,
-            "received_at": iso(delivery.received_at),
-            "settled_at": self.settled_at,
-        }
+        data = OutcomeData(
+            status=status,
+            event=EventReference(
+                id=event.id, source=event.source, type=event.type, time=event.time
+            ),
+            order=OrderReference(
+                id_property=slot.order.id_property, key=slot.order.key, record_id=record_id
+            ),
+            operation=contribution.operation,
+            created=created,
+            reason=_reason(reason) if reason else None,
+            attempts=slot.attempts,
+            batch=BatchReference(size=self.batch_size, merged=len(slot.contributions)),
+            superseded_by=superseded_by,
+            replay=_replay(delivery, left_out) if contribution.came_back else None,
+            received_at=iso(delivery.received_at),
+            settled_at=self.settled_at,
+        )
         identity = outcome_id(event.source, event.id, delivery.replays)
         outcome = _outcome(identity, event.id, event.subject, data, event.traceparent)
         letter = (
@@ -226,49 +216,50 @@ def _outcome(
     identity: str,
     event_id: str | None,
     subject: str | None,
-    data: Mapping[str, Any],
+    data: OutcomeData,
     traceparent: str | None,
 ) -> Outgoing:
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": identity,
-        "source": SOURCE,
-        "type": TYPE,
-        "time": data["settled_at"],
-        "datacontenttype": "application/json",
-    }
-    known = {"subject": subject, "correlationid": event_id, "traceparent": traceparent}
-    event |= {name: value for name, value in known.items() if value is not None}
-    event["data"] = data
+    outcome = Outcome(
+        specversion="1.0",
+        id=identity,
+        source=SOURCE,
+        type=TYPE,
+        time=data.settled_at,
+        datacontenttype="application/json",
+        subject=subject,
+        correlationid=event_id,
+        traceparent=traceparent,
+        data=data,
+    )
     short = event_id is not None and len(event_id.encode()) <= _CORRELATION_MAX
     return Outgoing(
         exchange="outcomes",
-        routing_key=f"outcome.{data['status']}",
-        body=orjson.dumps(event),
+        routing_key=f"outcome.{data.status}",
+        body=outcome.body,
         content_type=STRUCTURED,
         correlation_id=event_id if short else None,
     )
 
 
-def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> dict[str, Any]:
+def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> ReplayReference:
     name = delivery.headers.get(REPLAY)
-    return {
-        "number": delivery.replays,
-        "id": name if isinstance(name, str) else None,
-        "forced": delivery.forced,
-        "left_out": left_out,
-    }
+    return ReplayReference(
+        number=delivery.replays,
+        id=name if isinstance(name, str) else None,
+        forced=delivery.forced,
+        left_out=list(left_out),
+    )
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
-    return {
-        "code": reason.code,
-        "message": reason.message,
-        "http_status": reason.http_status,
-        "category": reason.category,
-        "correlation_id": reason.correlation_id,
-        "property": reason.property,
-    }
+def _reason(reason: Reason) -> ReasonGiven:
+    return ReasonGiven(
+        code=reason.code,
+        message=reason.message,
+        http_status=reason.http_status,
+        category=reason.category,
+        correlation_id=reason.correlation_id,
+        property=reason.property,
+    )
 
 
 def _malformed_id(malformed: Malformed) -> str:
