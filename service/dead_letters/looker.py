@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-import aiormq
 import structlog
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from aiormq.exceptions import (
@@ -24,13 +23,14 @@ from aiormq.exceptions import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
 )
-from yarl import URL
 
 from service.core.events.deliveries import Delivery
 from service.core.letters import letters
 from service.core.letters.letters import Letter
+from service.rabbitmq.connection import connect
 from service.rabbitmq.inbox import Inbox
 from service.rabbitmq.topology import KEPT_LIMIT
+from service.rabbitmq.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -167,8 +167,7 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
         DeadLettersError: somebody else is looking, or looking would cost letters.
     """
     inbox = Inbox()  # properties that nobody can decode must not end the look at the other letters
-    where = URL(url).update_query(name="ordersync dlq")
-    connection = await aiormq.connect(where, transport_factory=inbox)
+    connection = await connect(url, "ordersync dlq", Wire(inbox))
     inbox.learn(connection.server_properties)
     try:
         lock = await _lock(connection, queue)

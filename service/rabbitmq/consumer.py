@@ -16,13 +16,15 @@ from typing import Any, Final
 
 import aiormq
 import structlog
-from aiormq.abc import AbstractChannel, AbstractConnection, ChannelFrame, DeliveredMessage
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
-from yarl import URL
+from pamqp.frame import marshal
 
 from service.core.events.deliveries import Delivery
+from service.rabbitmq.connection import LOST, connect
 from service.rabbitmq.inbox import Inbox
 from service.rabbitmq.lease import Lease
+from service.rabbitmq.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -31,24 +33,20 @@ OPENING: Final = (
     15.0  # seconds to connect and consume; a peer that swallows everything answers never
 )
 CLOSING: Final = 2.0  # seconds for a farewell; what is unacked goes back without one, too
-# A peer that hangs up during the handshake ends aiormq's frame reader: StopAsyncIteration comes through.
-LOST = (
-    aiormq.exceptions.AMQPError,
-    OSError,
-    EOFError,
-    asyncio.TimeoutError,
-    RuntimeError,
-    StopAsyncIteration,
-)
 
 
 class _Epoch:
     """One channel's life: what it delivered and what of it was acked."""
 
-    def __init__(self, number: int, queue: str, channel: AbstractChannel) -> None:
-        self.number, self.queue, self.channel = number, queue, channel
+    def __init__(self, number: int, queue: str, channel: AbstractChannel, wire: Wire) -> None:
+        self.number, self.queue, self.channel, self._wire = number, queue, channel, wire
         self._low = 0  # every tag up to this one is acked
         self._above: set[int] = set()  # acked tags above a gap
+
+    def ack(self, tags: Sequence[int]) -> None:
+        """Ack exactly `tags` (ascending, unacked): computed and written in one step."""
+        frames = self.acks(tags)
+        self._wire.write(b"".join(marshal(frame, self.channel.number) for frame in frames))
 
     def acks(self, tags: Sequence[int]) -> list[Basic.Ack]:
         """The fewest frames that ack exactly `tags` (ascending, unacked)."""
@@ -78,7 +76,7 @@ class Consumer:
         arrived: Callable[[Delivery], None],
         lost: Callable[[frozenset[int]], None],
     ) -> None:
-        self._url = URL(url)
+        self._url = url
         self._queues, self._prefetch = queues, prefetch
         self._lease = Lease(lease)
         self._arrived, self._lost = arrived, lost
@@ -125,34 +123,34 @@ class Consumer:
                 self._end()
 
     async def ack(self, deliveries: Iterable[Delivery]) -> None:
-        """Ack what was settled, in the given order; what came on a channel that ended is left out."""
+        """Ack what was settled; what came on a channel that ended is left out. Never waits.
+
+        Acks leave in the order in which they were computed: a multiple one that is overtaken by another
+        names a tag that is acked already, and the broker closes the channel (406).
+        """
         for number, group in groupby(deliveries, key=lambda delivery: delivery.epoch):
             epoch = self._epochs.get(number)
-            tags = sorted(delivery.tag for delivery in group)
-            if epoch is None or epoch.channel.is_closed:
-                continue
-            frames = epoch.acks(tags)
-            await epoch.channel.connection.write_queue.put(
-                ChannelFrame.marshall(channel_number=epoch.channel.number, frames=frames)
-            )
+            if epoch is not None and not epoch.channel.is_closed:
+                epoch.ack(sorted(delivery.tag for delivery in group))
 
     async def _consume(self) -> None:
         self._consumed = False
         if self._wanted.is_set():
             self._unwanted.clear()  # which ended the connection before this one
         async with asyncio.timeout(OPENING):
-            connection = await aiormq.connect(self._url, transport_factory=(inbox := Inbox()))
+            over = asyncio.Event()
+            wire = Wire(inbox := Inbox(over.set))
+            connection = await connect(self._url, "ordersync", wire)
         inbox.learn(connection.server_properties)
         proving: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(OPENING):
-                epochs = [await self._open_epoch(connection, inbox, q) for q in self._queues]
+                epochs = [await self._open_epoch(connection, wire, inbox, q) for q in self._queues]
             self._consumed = True
             log.info("intake_opened", queues=list(self._queues))
             proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._prefetch))
-            await self._until_over(
-                [connection.closing, *(epoch.channel.closing for epoch in epochs)]
-            )
+            closings = [connection.closing, *(epoch.channel.closing for epoch in epochs)]
+            await self._until_over(over, closings)
         finally:
             if proving is not None:
                 proving.cancel()
@@ -161,26 +159,38 @@ class Consumer:
                 async with asyncio.timeout(CLOSING):
                     await connection.close()
 
-    async def _until_over(self, closings: Sequence[asyncio.Future[Any]]) -> None:
-        """Return when closed by us; raise what ended the connection or one of its channels."""
+    async def _until_over(
+        self, over: asyncio.Event, closings: Sequence[asyncio.Future[Any]]
+    ) -> None:
+        """Return when closed by us; raise what ended the connection or one of its channels.
+
+        `over` is set when the end is read: aiormq tells of it only when it has cleared up, and that is
+        half a minute later where the peer is gone without a word.
+        """
         unwanted = asyncio.create_task(self._unwanted.wait())
+        ended = asyncio.create_task(over.wait())
         try:
-            waiting: list[asyncio.Future[Any]] = [unwanted, *closings]
+            waiting: list[asyncio.Future[Any]] = [unwanted, ended, *closings]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for closing in closings:
                 if closing.done():
                     closing.result()
                     raise aiormq.exceptions.ChannelClosed(None, "closed by the broker")
+            if ended.done():
+                raise aiormq.exceptions.ConnectionClosed(320, "the connection ended")
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise
             raise aiormq.exceptions.ConnectionClosed(320, "the connection is gone") from error
         finally:
             unwanted.cancel()
+            ended.cancel()
 
-    async def _open_epoch(self, connection: AbstractConnection, inbox: Inbox, queue: str) -> _Epoch:
+    async def _open_epoch(
+        self, connection: AbstractConnection, wire: Wire, inbox: Inbox, queue: str
+    ) -> _Epoch:
         channel = await connection.channel(publisher_confirms=False)
-        epoch = _Epoch(next(self._numbers), queue, channel)
+        epoch = _Epoch(next(self._numbers), queue, channel, wire)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
         await channel.basic_qos(prefetch_count=self._prefetch)
         self._epochs[epoch.number] = epoch

@@ -21,6 +21,18 @@ START: Final = struct.Struct(">BHI")  # kind, channel, size of the payload
 END: Final = 0xCE
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 
+# Whatever pamqp meets in a table: text that is not UTF-8, a date outside the calendar, no such type, an
+# early end, tables within tables without end.
+UNDECODABLE: Final = (
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    OSError,
+    RecursionError,
+    struct.error,
+)
+
 _CONTENT: Final = struct.Struct(">HHQH")  # class, weight, size of the body, flags of the properties
 _BASIC: Final = 60
 _PERSISTENT: Final = b"\x02"

@@ -1,49 +1,30 @@
 """Bytes of the consuming connection -> Delivery, a read at a time.
 
 aiormq reads a frame at a time and gives every delivery a task of its own: half of what an event costs on
-its way in. `Inbox` is the transport of a connection. It takes the deliveries out of what arrives and leaves
-everything else for aiormq to read. A channel's content frames never interleave (AMQP 0-9-1, 4.2.6), so
-that one half-read delivery a channel is all that it ever holds.
+its way in. `Inbox` takes the deliveries out of what arrives on a wire and leaves everything else for aiormq
+to read. A channel's content frames never interleave (AMQP 0-9-1, 4.2.6), so that one half-read delivery
+per channel is all that it ever holds.
 
 Properties that cannot be decoded are one message's fault, not the connection's: it is handed over without.
 """
 
-import asyncio
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import InvalidFrameError
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
-from pamqp.heartbeat import Heartbeat
-from yarl import URL
 
-from service.clock import stamp
 from service.core.events.deliveries import DELIVERED, Delivery, counter_of
-from service.rabbitmq.frames import BODY, END, HEADER, HEARTBEAT, METHOD, START
+from service.rabbitmq.frames import BODY, HEADER, METHOD, UNDECODABLE
 
-READ: Final = 256 * 1024  # bytes at most at a time
-_KINDS: Final = frozenset({METHOD, HEADER, BODY, HEARTBEAT})
 _DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
 _TAG: Final = struct.Struct(">QB")  # delivery tag, redelivered
 _SIZE: Final = struct.Struct(">4xQ")  # of the body, behind class and weight
-_STILL_HERE: Final = Heartbeat().marshal()
-# Whatever pamqp meets in a table: text that is not UTF-8, a date outside the calendar, no such type, an
-# early end, tables within tables without end.
-_UNDECODABLE: Final = (
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    OSError,
-    RecursionError,
-    struct.error,
-)
 
 
 @dataclass(slots=True)
@@ -61,23 +42,14 @@ class _Reading:
     body: list[bytes] = field(default_factory=list)
 
 
-class Inbox(TransportFactory):
-    """For one connection: give it to aiormq as the transport's factory, then name the channels to read."""
+class Inbox:
+    """Reads a consuming connection's frames: name the channels whose deliveries to take."""
 
-    def __init__(self) -> None:
-        self._reader: asyncio.StreamReader  # since `create`
+    def __init__(self, ended: Callable[[], None] = lambda: None) -> None:
+        """`ended` is told when the connection's end is read."""
+        self.ended = ended
         self._channels: dict[int, _Reading] = {}
-        self._rest = b""  # an unfinished frame
-        self._others = bytearray()  # whole frames for aiormq
         self._counter = DELIVERED
-
-    async def create(
-        self, url: URL, **kwargs: Any
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect; aiormq reads from us what is not a delivery."""
-        transport = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        self._reader, writer = await transport.create(url, **kwargs)
-        return cast("asyncio.StreamReader", self), writer
 
     def learn(self, server: Mapping[str, Any]) -> None:
         """Take in what the broker says of itself (its server properties)."""
@@ -90,51 +62,10 @@ class Inbox(TransportFactory):
         """From now on the channel's deliveries are `deliver`'s; it must not fail."""
         self._channels[channel] = _Reading(epoch, queue, deliver, self._counter)
 
-    def at_eof(self) -> bool:
-        """Nothing is left for aiormq to read, and nothing will come."""
-        return not self._others and self._reader.at_eof()
-
-    async def readexactly(self, size: int) -> bytes:
-        """The next bytes that are aiormq's.
-
-        Raises:
-            IncompleteReadError: the connection has ended.
-            InvalidFrameError: content out of turn; the connection is of no use any more.
-        """
-        while len(self._others) < size:
-            arrived = await self._reader.read(READ)
-            if not arrived:
-                raise asyncio.IncompleteReadError(bytes(self._others), size)
-            self._sort(self._rest + arrived)
-        wanted = bytes(self._others[:size])
-        del self._others[:size]
-        return wanted
-
-    def _sort(self, arrived: bytes) -> None:
-        """Deliveries to their channels, the rest to aiormq, in the order in which they came."""
-        at, now, delivered = 0, stamp(), False
-        while at + START.size <= len(arrived):
-            kind, channel, size = START.unpack_from(arrived, at)
-            if kind not in _KINDS:  # a peer that does not speak AMQP: aiormq knows what to say
-                self._others += arrived[at:]
-                at = len(arrived)
-                break
-            start, end = at + START.size, at + START.size + size
-            if end >= len(arrived):
-                break
-            if arrived[end] != END:
-                raise InvalidFrameError(f"no end after a frame of {size} bytes")
-            reading = self._channels.get(channel)
-            if reading is not None and _take(reading, kind, arrived[start:end], now):
-                delivered = True
-            else:
-                self._others += arrived[at : end + 1]
-            at = end + 1
-        self._rest = arrived[at:]
-        if delivered and not self._others:
-            # aiormq takes a connection for dead on which it reads no frame. One that has deliveries to
-            # send sends no heartbeats.
-            self._others += _STILL_HERE
+    def take(self, kind: int, channel: int, payload: bytes, now: datetime) -> bool:
+        """Whether the frame is a part of a delivery."""
+        reading = self._channels.get(channel)
+        return reading is not None and _take(reading, kind, payload, now)
 
 
 def _take(reading: _Reading, kind: int, payload: bytes, now: datetime) -> bool:
@@ -198,6 +129,6 @@ def _properties(payload: bytes) -> tuple[Basic.Properties, str | None]:
     header = ContentHeader()
     try:
         header.unmarshal(payload)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         return Basic.Properties(), f"{type(error).__name__}: {error}"
     return header.properties, None

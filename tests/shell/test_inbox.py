@@ -18,6 +18,7 @@ from pamqp.heartbeat import Heartbeat
 
 from service.core.events.deliveries import Delivery
 from service.rabbitmq.inbox import Inbox
+from service.rabbitmq.wire import Wire
 
 HEARTBEAT = Heartbeat().marshal()
 QOS = marshal(Basic.QosOk(), 1)
@@ -52,7 +53,7 @@ STREAM = b"".join(
 METHOD = len(_frames(1)) - len(_frames(1).partition(b"\xce\x02")[2]) - 1
 
 
-class _Wire:
+class _Arriving:
     """What has arrived, in exactly these pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -65,12 +66,13 @@ class _Wire:
 def _read(pieces: list[bytes]) -> tuple[list[Delivery], bytes]:
     """The deliveries, and what is left for aiormq."""
     inbox, deliveries, others = Inbox(), list[Delivery](), bytearray()
-    inbox._reader = cast("Any", _Wire(iter(pieces)))
+    wire = Wire(inbox)
+    wire._reader = cast("Any", _Arriving(iter(pieces)))
     inbox.read(1, epoch=7, queue="orders.events", deliver=deliveries.append)
 
     async def drain() -> None:
         while True:
-            others.extend(await inbox.readexactly(1))
+            others.extend(await wire.readexactly(1))
 
     with pytest.raises(asyncio.IncompleteReadError):
         asyncio.run(drain())
@@ -117,10 +119,11 @@ def test_properties_that_cannot_be_decoded_are_the_fault_of_one_message() -> Non
 )
 def test_content_out_of_turn_ends_the_connection(broken: bytes) -> None:
     inbox = Inbox()
-    inbox._reader = cast("Any", _Wire(iter([broken])))
+    wire = Wire(inbox)
+    wire._reader = cast("Any", _Arriving(iter([broken])))
     inbox.read(1, epoch=7, queue="orders.events", deliver=lambda _: None)
     with pytest.raises(InvalidFrameError):
-        asyncio.run(inbox.readexactly(1))
+        asyncio.run(wire.readexactly(1))
 
 
 def test_a_peer_that_does_not_speak_amqp_is_left_to_aiormq() -> None:
