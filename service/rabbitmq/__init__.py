@@ -2,10 +2,13 @@
 
 Its modules:
 
+    connection the one way to connect, and the errors by which a connection is lost
+    wire       one connection's bytes: ours written at once, the broker's offered before aiormq reads them
+    frames     AMQP's frames, as bytes
     consumer   RabbitMQ -> Delivery, and back: ack
-    inbox      bytes of the consuming connection -> deliveries
+    inbox      the consuming connection's frames -> deliveries
     lease      no call without the broker's word that the queue is still ours
     publisher  outcomes and dead letters -> RabbitMQ, confirmed
-    frames     AMQP's frames, as bytes
+    confirms   the publishing connection's frames -> the fate of each message
     topology   exchanges, queues and bindings as data
 """

@@ -1,205 +1,223 @@
 """Outgoing -> RabbitMQ, and back when the broker has it. One connection that only publishes.
 
 Laws. `publish` returns when every message is confirmed, and not before: nothing is acked for a message
-that the broker did not take. Every message is persistent, mandatory and has a message_id of its own:
-aiormq matches a returned message to its publish by message_id alone, so that two in flight with the same
-one would swap their fates. A confirm that does not come closes the connection: on it, later publishes may
-never be enqueued (rabbitmq-server#14589).
+that the broker did not take. Nothing is published anew while the broker may still take it: an alarm's
+time does not count, and what is confirmed stays so, whatever becomes of what was sent with it. Every
+message is persistent, mandatory and has a message id of its own. Nobody waits for a connection that is
+gone. A confirm that does not come ends the connection for new publishes: on it, later ones may never be
+enqueued (rabbitmq-server#14589).
 
 A hundred messages are one socket write: awaiting each publish is 1.1k/s, one write and its confirms 30k/s.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any, Final, cast
+from typing import Final, cast
 
-import aiormq
 import structlog
-from aiormq.abc import AbstractConnection, ChannelFrame
+from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
-from yarl import URL
 
 from service.core.outgoing import Outgoing
+from service.rabbitmq.confirms import Confirms, Parcel
+from service.rabbitmq.connection import LOST, connect
 from service.rabbitmq.frames import published
+from service.rabbitmq.wire import Wire
 
 log = structlog.get_logger(__name__)
 
-WINDOW: Final = (
-    200  # messages in one write; aiormq scans all outstanding confirms for every multiple one
-)
+WINDOW: Final = 200  # messages in one write
+# Bytes in one write, so that a copy of all dead letters of a bad batch is never made at once.
+WINDOW_BYTES: Final = 1024 * 1024
 CONFIRM_TIMEOUT: Final = 10.0  # seconds
 # Tries after which a new connection is worth it: 3.10.8 goes on to refuse on a channel that met a full
 # queue, though it has room again (its limit was lifted by a policy; measured: a minute later, still).
 STUBBORN: Final = 4
 BLOCKED: Final = "the broker blocks whoever publishes: it is short of memory or disk"
 BACKOFF: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries
-# A peer that hangs up during the handshake ends aiormq's frame reader: StopAsyncIteration comes through.
-GONE = (
-    aiormq.exceptions.AMQPError,
-    OSError,
-    EOFError,
-    asyncio.TimeoutError,
-    RuntimeError,
-    StopAsyncIteration,
-)
+
+
+class _Outlet:
+    """One connection that publishes. Given up, it is closed when the last word that it may bring has come."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        channel: Channel,
+        wire: Wire,
+        confirms: Confirms,
+    ) -> None:
+        self._connection, self._channel = connection, channel
+        self._wire, self.confirms = wire, confirms
+        self._using = 0  # publishes under way
+        self._given_up = False
+        # The channel alone may end: an exchange is not there, a permission is gone.
+        channel.closing.add_done_callback(lambda _: confirms.ended())
+
+    async def send(self, messages: Sequence[Outgoing], exchanges: Mapping[str, str]) -> Parcel:
+        """Write them at once; returns when the broker has answered for all, or never will."""
+        names = self.confirms.message_ids(len(messages))
+        channel = self._channel
+        most = channel.max_content_size
+        frames = b"".join(
+            part
+            for message, name in zip(messages, names, strict=True)
+            for part in published(message, exchanges[message.exchange], name, channel.number, most)
+        )
+        parcel = self.confirms.expect(messages)
+        self._wire.write(frames)
+        self._using += 1
+        try:
+            await self._answered(parcel)
+        finally:
+            self._using -= 1
+            if self._given_up:
+                await self.give_up()
+        return parcel
+
+    async def _answered(self, parcel: Parcel) -> None:
+        """Return when all is answered, the connection has ended, or a confirm is CONFIRM_TIMEOUT late.
+
+        An alarm's time does not count: what is published anew meanwhile only comes on top of what lies
+        in the socket already, and all of it is published when the alarm is over.
+        """
+        alarms = -1
+        while not parcel.answered.is_set() and alarms != self.confirms.alarms:
+            await self.confirms.unblocked.wait()
+            alarms = self.confirms.alarms
+            with suppress(asyncio.TimeoutError):
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    await parcel.answered.wait()
+
+    async def give_up(self) -> None:
+        """Nothing new is sent on it; it is closed once nobody waits for its confirms."""
+        self._given_up = True
+        if not self._using:
+            with suppress(*LOST):
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    await self._connection.close()
 
 
 class Publisher:
     """`name` is unique to this process: it starts every message id."""
 
     def __init__(self, url: str, exchanges: Mapping[str, str], *, name: str) -> None:
-        self._url, self._exchanges, self._name = URL(url), exchanges, name
-        self._numbers = count(1)
-        self._connection: AbstractConnection | None = None
-        self._channel: Channel | None = None
+        self._url, self._exchanges, self._name = url, exchanges, name
+        self._connections, self._publishes = count(1), count(1)
+        self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
-        self.trouble: str | None = None  # why nothing can be published at the moment
+        self._trouble: str | None = None
+        self._since: dict[int, float] = {}  # publishes under way -> when they began, in order
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be published at the moment."""
+        outlet = self._outlet
+        blocked = outlet is not None and not outlet.confirms.unblocked.is_set()
+        return BLOCKED if blocked else self._trouble
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest publish under way began, by the loop's clock; None = none is."""
+        return next(iter(self._since.values()), None)
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Publish all and wait until the broker has them, however long that takes."""
-        pending = list(messages)
-        tries = 0
-        while pending:
-            try:
-                pending = await self._publish_once(pending)
-                self.trouble = self.trouble if pending else None
-            except GONE as error:
-                self.trouble = f"{type(error).__name__}: {error}"
-                log.warning("publish_failed", error=self.trouble, pending=len(pending))
-            if pending:
-                if tries and tries % STUBBORN == 0:
-                    await self.close()
-                await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
-                tries += 1
+        number = next(self._publishes)
+        self._since[number] = asyncio.get_running_loop().time()
+        try:
+            await self._publish(messages)
+        finally:
+            del self._since[number]
 
     async def close(self) -> None:
         """Close the connection; the next publish opens another."""
-        connection, self._connection, self._channel = self._connection, None, None
-        if connection is not None:
-            with suppress(*GONE):
-                await asyncio.wait_for(connection.close(), CONFIRM_TIMEOUT)
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            await outlet.give_up()
 
-    async def _publish_once(self, messages: list[Outgoing]) -> list[Outgoing]:
-        """One try at all of them; returns the ones that the broker refused or could not route."""
-        refused: list[Outgoing] = []
-        for start in range(0, len(messages), WINDOW):
-            refused += await self._press(messages[start : start + WINDOW])
-        return refused
-
-    async def _press(self, messages: list[Outgoing]) -> list[Outgoing]:
-        channel = await self._ready()
-        try:
-            return await self._pressed(channel, messages)
-        except GONE:
-            if self._channel is channel:  # else another one has opened a new connection meanwhile
+    async def _publish(self, messages: Sequence[Outgoing]) -> None:
+        left, tries = list(messages), 0
+        while left := await self._publish_once(left):
+            if tries and tries % STUBBORN == 0:
                 await self.close()
-            raise
+            await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
+            tries += 1
 
-    async def _pressed(self, channel: Channel, messages: list[Outgoing]) -> list[Outgoing]:
-        names = [f"{self._name}-{next(self._numbers)}" for _ in messages]
-        most = channel.max_content_size
-        payload = b"".join(
-            part
-            for message, name in zip(messages, names, strict=True)
-            for part in published(
-                message, self._exchanges[message.exchange], name, channel.number, most
-            )
-        )
-        async with channel.lock:
-            sent = [self._entered(channel, name) for name in names]
-            await channel.write_queue.put(ChannelFrame(payload, should_close=False))
-        closing = channel.closing
-        closing.add_done_callback(lambda _: _give_up(sent))
-        try:
-            await self._answered(sent, channel)
-            return [
-                message
-                for message, confirm in zip(messages, sent, strict=True)
-                if not self._taken(message, confirm)
-            ]
-        finally:
-            closing.cancel()  # our observer alone
-            for name in names:
-                channel.message_id_delivery_tag.pop(name, None)
+    async def _publish_once(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """One try at all of them; returns the ones that the broker does not have for certain."""
+        left: list[Outgoing] = []
+        windows = list(_windows(messages))
+        for number, window in enumerate(windows):
+            try:
+                outlet = await self._ready()
+                parcel = await outlet.send(window, self._exchanges)
+            except LOST as error:
+                self._failed(f"{type(error).__name__}: {error}", len(messages))
+                return left + [message for later in windows[number:] for message in later]
+            left += parcel.left
+            if parcel.unanswered:
+                await self._part_with(outlet)
+                self._failed(_unanswered(outlet), len(messages))
+                return left + [message for later in windows[number + 1 :] for message in later]
+            self._refused(parcel)
+        return left
 
-    async def _answered(self, confirms: Sequence[asyncio.Future[Any]], channel: Channel) -> None:
-        """Return when the broker has answered for all.
+    async def _part_with(self, outlet: _Outlet) -> None:
+        if self._outlet is outlet:  # else another publish has opened a new one meanwhile
+            self._outlet = None
+        await outlet.give_up()
 
-        An alarm's time does not count: what is published anew meanwhile only comes on top of what lies
-        in the buffers already, and all of it is published when the alarm is over.
+    def _failed(self, trouble: str, pending: int) -> None:
+        self._trouble = trouble
+        log.warning("publish_failed", error=trouble, pending=pending)
 
-        Raises:
-            TimeoutError: no answer within CONFIRM_TIMEOUT, though we are not blocked.
-        """
-        for confirm in confirms:  # they come in order, many at once: most are there when asked for
-            while not confirm.done():
-                await asyncio.wait([confirm], timeout=CONFIRM_TIMEOUT)
-                if not confirm.done() and not await _blocked(channel):
-                    raise TimeoutError(f"no confirm within {CONFIRM_TIMEOUT:g} s")
-                self.trouble = self.trouble if confirm.done() else BLOCKED
-
-    @staticmethod
-    def _entered(channel: Channel, name: str) -> asyncio.Future[Any]:
-        """Put one publish into aiormq's own books, as its basic_publish does, to get its confirm.
-
-        The future is the loop's own: one of aiormq's future store costs four times as much.
-        """
-        channel.delivery_tag += 1
-        confirm = channel.loop.create_future()
-        channel.confirmations[channel.delivery_tag] = confirm
-        channel.message_id_delivery_tag[name] = channel.delivery_tag
-        return confirm
-
-    def _taken(self, message: Outgoing, confirm: asyncio.Future[Any]) -> bool:
-        try:
-            confirm.result()
-        except aiormq.exceptions.PublishError:
-            self._refused(
-                f"nothing is bound to {self._exchanges[message.exchange]} for {message.routing_key}"
-            )
-            return False
-        except aiormq.exceptions.DeliveryError:
-            self._refused(
-                f"the broker refuses messages for {message.routing_key}: the queue is full"
-            )
-            return False
-        return True
-
-    def _refused(self, trouble: str) -> None:
+    def _refused(self, parcel: Parcel) -> None:
         """Say it when it begins, not for every message of every try."""
-        if trouble != self.trouble:
+        trouble = None
+        if (message := parcel.unroutable) is not None:
+            exchange = self._exchanges[message.exchange]
+            trouble = f"nothing is bound to {exchange} for {message.routing_key}"
+        elif parcel.left:
+            key = parcel.left[0].routing_key
+            trouble = f"the broker refuses messages for {key}: the queue is full"
+        if trouble is not None and trouble != self._trouble:
             log.warning("publish_refused", error=trouble)
-        self.trouble = trouble
+        self._trouble = trouble
 
-    async def _ready(self) -> Channel:
+    async def _ready(self) -> _Outlet:
         async with self._opening:
-            if self._channel is None or self._channel.is_closed:
+            if self._outlet is None or self._outlet.confirms.over:
                 await self.close()
                 async with asyncio.timeout(CONFIRM_TIMEOUT):
-                    self._connection = await aiormq.connect(self._url)
-                    self._channel = cast(
-                        "Channel", await self._connection.channel(on_return_raises=True)
-                    )
-            return self._channel
+                    self._outlet = await self._open()
+            return self._outlet
+
+    async def _open(self) -> _Outlet:
+        confirms = Confirms(f"{self._name}-{next(self._connections)}")
+        wire = Wire(confirms)
+        connection = await connect(self._url, "ordersync", wire)
+        channel = cast("Channel", await connection.channel())
+        return _Outlet(connection, channel, wire, confirms)
 
 
-async def _blocked(channel: Channel) -> bool:
-    """Whether the broker has said that it takes nothing at the moment (connection.blocked)."""
-    try:
-        async with asyncio.timeout(0):
-            await channel.connection.ready()
-    except TimeoutError:
-        return True
-    return False
+def _windows(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """In their order, WINDOW messages or WINDOW_BYTES at most; a larger one goes alone."""
+    window: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        if window and (len(window) == WINDOW or size + len(message.body) > WINDOW_BYTES):
+            yield window
+            window, size = [], 0
+        window.append(message)
+        size += len(message.body)
+    if window:
+        yield window
 
 
-def _give_up(confirms: Iterable[asyncio.Future[Any]]) -> None:
-    """The channel is gone: what is not confirmed by now will not be."""
-    for confirm in confirms:
-        if not confirm.done():
-            confirm.set_exception(
-                aiormq.exceptions.ChannelInvalidStateError("closed before the confirm")
-            )
-            confirm.exception()  # seen: the first one to be awaited tells
+def _unanswered(outlet: _Outlet) -> str:
+    if outlet.confirms.over:
+        return "the connection ended before the confirm"
+    return f"no confirm within {CONFIRM_TIMEOUT:g} s"
