@@ -8,7 +8,9 @@ import pytest
 from pamqp.commands import Basic
 
 from service.core.events.deliveries import Delivery
+from service.rabbitmq.connection import connect
 from service.rabbitmq.inbox import Inbox
+from service.rabbitmq.wire import Wire
 from tests.dead_letters.stand import channel, prepared
 
 FORGED = ("x-delivery-count", "x-acquired-count")
@@ -34,7 +36,7 @@ async def test_a_producers_count_of_returns_counts_for_nothing(version_url, head
 async def _returned(url: str) -> Delivery:
     """The message as it is delivered, and given back by closing the channel, as the service does."""
     inbox, arrived = Inbox(), asyncio.Queue[Delivery]()
-    connection = await aiormq.connect(url, transport_factory=inbox)
+    connection = await connect(url, "ordersync tests", Wire(inbox))
     try:
         inbox.learn(connection.server_properties)
         taking = await connection.channel(publisher_confirms=False)
