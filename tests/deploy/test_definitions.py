@@ -16,7 +16,7 @@ from pamqp.commands import Basic
 
 from service.app import serve
 from service.broker import PrivateBroker
-from service.broker.ports import free_ports
+from service.broker.ports import LOOPBACK, free_ports
 from service.core.events.events import MAX_BODY
 from service.demo.samples import ID_PROPERTY, samples
 from service.rabbitmq.topology import NotPermittedError, Topology, check, declare
@@ -313,7 +313,7 @@ async def _listening(port: int) -> None:
     async with asyncio.timeout(30):
         while True:
             try:
-                _, writer = await asyncio.open_connection("localhost", port)
+                _, writer = await asyncio.open_connection(LOOPBACK, port)
             except ConnectionRefusedError:
                 await asyncio.sleep(0.1)
             else:
@@ -332,7 +332,7 @@ async def test_over_tls_by_client_certificate_as_the_example_says(
         if name not in {"listeners.tcp", "listeners.ssl.default"}  # the test's node has its own
     }
     (port,) = free_ports(1)
-    settings["listeners.ssl.1"] = f"127.0.0.1:{port}"
+    settings["listeners.ssl.1"] = f"{LOOPBACK}:{port}"
     settings["auth_mechanisms.2"] = "PLAIN"  # by which the node is asked whether it is up
     plugins = ["rabbitmq_auth_mechanism_ssl"]
     program = request.getfixturevalue("server")
