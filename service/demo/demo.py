@@ -35,6 +35,7 @@ from service.watch import logs
 from service.watch.metrics import Metrics
 
 ORDERS: Final = 800
+TOKEN: Final = "demo"
 PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
 LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
 PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
@@ -85,7 +86,7 @@ def run(*, keep: bool = False) -> int:
 
 async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    options = TwinOptions(unique=(ID_PROPERTY,), latency=0.05, calls=100, window=10.0)
+    options = twin_options()
     async with asyncio.TaskGroup() as tasks:
         twin = tasks.create_task(serve(options, "127.0.0.1", 0, ready=ready.set_result))
         settings = _settings(broker, await ready)
@@ -100,6 +101,11 @@ async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
             await _keep(broker, await ready, console)
         twin.cancel()
     return 0 if all_settled else 1
+
+
+def twin_options() -> TwinOptions:
+    """The demo's HubSpot: a small account, which lets in the demo's own token alone."""
+    return TwinOptions(unique=(ID_PROPERTY,), tokens=(TOKEN,), latency=0.05, calls=100, window=10.0)
 
 
 async def _in_use(url: str, queue: str) -> bool:
@@ -220,7 +226,7 @@ def _next() -> str:
 def _settings(broker: Broker, twin: str) -> Settings:
     hubspot: dict[str, Any] = {
         "base_url": twin,
-        "token": "demo",
+        "token": TOKEN,
         "id_property": ID_PROPERTY,
         "client_id": None,
     }
@@ -237,7 +243,7 @@ async def _keep(broker: Broker, twin: str, console: Console) -> None:
         console,
         "\nBroker and twin are running until Ctrl-C. In another terminal:\n"
         f"  export ORDERSYNC_RABBITMQ__URL={broker.url}\n"
-        f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN=demo\n"
+        f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN={TOKEN}\n"
         f"  export ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}\n"
         "  ordersync dlq stats                     why those events failed\n"
         "  ordersync run &                         the service, as in production\n"

@@ -31,7 +31,6 @@ class Journal:
     """Calls and writes of one twin, the newest `size` (ten times as many writes)."""
 
     def __init__(self, keep: Literal["off", "calls", "writes"], size: int) -> None:
-        """Start empty."""
         self._keep = keep
         self._most_writes = size * 10
         self.calls: deque[dict[str, Any]] = deque(maxlen=size)

@@ -23,17 +23,24 @@ CREATE TABLE IF NOT EXISTS records (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
 """
-# What changes rarely and is small is kept whole, one document each.
-_WHOLE = ("associations", "properties", "pipelines")
-_LINKING = ("create", "create_one", "merge")
+# The form of the documents: a file of another form is refused.
+_VERSION = 2
+# Actions that change links.
+_LINKING = frozenset(("archived", "merged", "linked", "unlinked"))
 
 
 class Store:
     """One SQLite file."""
 
     def __init__(self, path: str) -> None:
-        """Open or create it."""
+        """Open or create it; a `ValueError` for a file that another version wrote."""
         self._connection = sqlite3.connect(path)
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and version != _VERSION:
+            self._connection.close()
+            raise ValueError(f"{path} was written by another version of the twin: delete it")
+        self._connection.execute(f"PRAGMA user_version = {_VERSION}")
         # The file is the twin's alone and can be made again: speed over the last second's writes.
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=OFF")
@@ -44,6 +51,8 @@ class Store:
         facts = dict(self._connection.execute("SELECT name, document FROM facts"))
         if raw := facts.get("portal"):
             _restore_facts(portal, orjson.loads(raw))
+        for row in orjson.loads(facts.get("links", b"[]")):
+            portal.links.restore(tuple(row))
         for kind, document in self._connection.execute("SELECT kind, document FROM records"):
             if kind in portal.tables:
                 portal.tables[kind].restore(_record(orjson.loads(document)))
@@ -59,16 +68,19 @@ class Store:
                 "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
                 [row for row in rows if row is not None],
             )
-            if call.operation in ("merge", "forget"):
+            if call.operation == "merge":
                 self._rewrite(portal)
-            if call.group in _WHOLE or call.operation in _LINKING or touched:
-                self._save_facts(portal)
+            if touched or call.group:
+                self._keep("portal", _facts(portal))
+            if not _LINKING.isdisjoint(each.action for each in call.writes):
+                self._keep("links", list(portal.links.rows()))
 
     def rewrite(self, portal: Portal) -> None:
         """Make the file equal to the portal, whatever it held."""
         with self._connection:
             self._rewrite(portal)
-            self._save_facts(portal)
+            self._keep("portal", _facts(portal))
+            self._keep("links", list(portal.links.rows()))
 
     def _rewrite(self, portal: Portal) -> None:
         self._connection.execute("DELETE FROM records")
@@ -81,9 +93,9 @@ class Store:
             ],
         )
 
-    def _save_facts(self, portal: Portal) -> None:
-        document = orjson.dumps(_facts(portal))
-        self._connection.execute("INSERT OR REPLACE INTO facts VALUES ('portal', ?)", (document,))
+    def _keep(self, name: str, document: Any) -> None:
+        row = name, orjson.dumps(document)
+        self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
 
     def close(self) -> None:
         """Close the file."""
@@ -108,7 +120,6 @@ def _facts(portal: Portal) -> dict[str, Any]:
     return {
         "last_id": portal.last_id,
         "aliases": {kind: table.aliases for kind, table in portal.tables.items() if table.aliases},
-        "links": list(portal.links.rows()),
         "definitions": {
             kind: [asdict(each) for each in table.definitions.values() if not each.hubspot_defined]
             for kind, table in portal.tables.items()
@@ -128,8 +139,6 @@ def _restore_facts(portal: Portal, facts: dict[str, Any]) -> None:
     for kind, definitions in facts["definitions"].items():
         _restore_definitions(portal.tables[kind], definitions)
     portal.links.types.restore(facts["labels"])
-    for row in facts["links"]:
-        portal.links.restore(tuple(row))
     for kind, pipelines in facts["pipelines"].items():
         portal.pipelines.of[kind] = {each["id"]: _pipeline(each) for each in pipelines}
 

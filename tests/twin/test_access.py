@@ -2,7 +2,6 @@
 
 import asyncio
 
-import httpx
 import pytest
 
 from tests.twin.lab import ORDERS, UPSERT, hubspot, inputs, order
@@ -87,25 +86,6 @@ async def test_a_refresh_error_has_an_envelope_of_its_own(change: dict[str, str]
         assert answer.json()["status"] == status
         assert {"error", "error_description", "message"} <= answer.json().keys()
         assert "category" not in answer.json()
-
-
-async def test_a_token_can_be_looked_up_and_revoked():
-    async with hubspot(tokens=("pat-static",)) as (_, client):
-        token = (await client.post("/oauth/v3/token", data=FORM)).json()["access_token"]
-        told = await client.post("/oauth/v3/token/introspect", data={"token": token})
-        by_path = await client.get(f"/oauth/v1/access-tokens/{token}")
-        refresh = await client.get("/oauth/v1/refresh-tokens/twin-refresh")
-        await client.post("/oauth/v3/token/revoke", data={"token": token})
-        after = await client.get(ORDERS, headers=bearer(token))
-        gone: httpx.Response = await client.delete("/oauth/v1/refresh-tokens/twin-refresh")
-        no_more = await client.post("/oauth/v1/token", data=FORM)
-
-        assert told.json()["active"] is True
-        assert by_path.json()["token"] == token
-        assert refresh.json()["client_id"] == "twin-client"
-        assert after.status_code == 401
-        assert gone.status_code == 204
-        assert no_more.json()["status"] == "BAD_REFRESH_TOKEN"
 
 
 async def test_other_grants_are_given_too():

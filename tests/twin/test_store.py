@@ -1,8 +1,24 @@
 """The state file: what a twin knew, the next one knows."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
-from tests.twin.lab import ARCHIVE, READ, UPSERT, fresh, hubspot, inputs, order, put
+import pytest
+
+from service.twin import Twin, TwinOptions
+from tests.twin.lab import (
+    ARCHIVE,
+    READ,
+    UPSERT,
+    fresh,
+    hubspot,
+    inputs,
+    order,
+    pair,
+    put,
+    put_lines,
+)
 
 
 async def test_orders_survive_with_their_history_and_their_archived_state(tmp_path: Path):
@@ -49,6 +65,38 @@ async def test_links_definitions_and_pipelines_survive(tmp_path: Path):
         assert definition.json()["hasUniqueValue"] is True
         pipelines = (await client.get("/crm/v3/pipelines/orders")).json()["results"]
         assert [each["label"] for each in pipelines] == ["Order Pipeline", "B2B"]
+
+
+async def test_labels_links_and_archived_lines_survive(tmp_path: Path):
+    state, unique = str(tmp_path / "portal.sqlite"), ("shop_order_id", "line_items.shop_line_id")
+    async with hubspot(state=state, unique=unique) as (twin, client):
+        ids = await put(client, "A-1") | await put_lines(client, "A-1/1", "A-1/2")
+        made = await client.post(
+            "/crm/v4/associations/orders/line_items/labels", json={"label": "x"}
+        )
+        own = {
+            "associationCategory": "USER_DEFINED",
+            "associationTypeId": made.json()["results"][0]["typeId"],
+        }
+        links = [pair(ids["A-1"], ids[key], 513) for key in ("A-1/1", "A-1/2")]
+        links[0]["types"].append(own)
+        path = "/crm/v4/associations/orders/line_items/batch/create"
+        await client.post(path, json=inputs(*links))
+        await client.delete(f"/crm/v3/objects/line_items/{ids['A-1/2']}")
+        before = twin.graph()
+    async with hubspot(state=state, unique=unique) as (twin, _):
+        assert twin.graph() == before
+        assert before["A-1"]["links"]["line_items"].keys() == {"A-1/1"}
+        assert before["A-1"]["links"]["line_items"]["A-1/1"]["labels"] == ["x"]
+
+
+def test_a_file_of_another_version_is_refused_with_a_sentence(tmp_path: Path):
+    path = str(tmp_path / "portal.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE facts (name TEXT)")
+
+    with pytest.raises(ValueError, match="another version of the twin: delete it"):
+        Twin(TwinOptions(state=path))
 
 
 async def test_a_reset_and_a_merge_reach_the_file(tmp_path: Path):

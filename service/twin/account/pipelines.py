@@ -113,12 +113,9 @@ class Pipelines:
 
     def assumed(self, kind: Kind, clean: Mapping[str, str]) -> dict[str, str]:
         """The default pipeline, where values name a stage alone."""
-        listed = self.listed(kind)
-        if kind.stages is None or not listed:
+        if kind.stages is None or not clean.get(kind.stages[1]) or kind.stages[0] in clean:
             return {}
-        in_pipeline, in_stage = kind.stages
-        alone = bool(clean.get(in_stage)) and in_pipeline not in clean
-        return {in_pipeline: listed[0].id} if alone else {}
+        return {kind.stages[0]: listed[0].id} if (listed := self.listed(kind)) else {}
 
     def refused(self, kind: Kind, clean: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Property and message for a pipeline or stage in judged values that does not exist."""

@@ -115,8 +115,10 @@ class Table:
 
     def claimed(self, name: str, properties: Mapping[str, str]) -> list[str]:
         """The values that such properties claim of a unique one: of an address, further ones too."""
-        further = properties.get(self.kind.further, "") if name == self.kind.address else ""
-        return [value for value in (properties.get(name), *further.split(";")) if value]
+        value = properties.get(name)
+        if name != self.kind.address or not (further := properties.get(self.kind.further)):
+            return [value] if value else []
+        return [each for each in (value, *further.split(";")) if each]
 
     def key_of(self, record: Record) -> str:
         """The record's first unique value, or its id: what journals and faults know it by."""
@@ -158,12 +160,14 @@ class Table:
             record.history = compacted(record.history, self.history_depth)
 
     def _move_holds(self, record: Record, clean: Mapping[str, str]) -> None:
-        after = {**record.properties, **clean}
+        further = self.kind.further
+        after = {**record.properties, **clean} if further else clean
         for name, held in self.holders.items():
-            if name not in clean and (name != self.kind.address or self.kind.further not in clean):
+            if name not in clean and (name != self.kind.address or further not in clean):
                 continue
             self._let_go(held, self.claimed(name, record.properties), record.id)
-            held.update(dict.fromkeys(self.claimed(name, after), record.id))
+            for value in self.claimed(name, after):
+                held[value] = record.id
 
     def _let_go(self, held: dict[str, str], values: Iterable[str], record_id: str) -> list[str]:
         """Free those of the values that a record holds; returns them."""

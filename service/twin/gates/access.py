@@ -19,10 +19,8 @@ class Access:
     """Knows the tokens; raises the 401 or 403 that refuses a call."""
 
     def __init__(self, options: TwinOptions) -> None:
-        """No OAuth token issued yet."""
         self._options = options
         self.issued: dict[str, float] = {}
-        self.revoked = False
 
     def identify(self, token: str, now: float) -> Identity:
         """The app of a token; 401 for one that is missing, unknown or expired."""

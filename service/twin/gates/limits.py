@@ -47,7 +47,6 @@ class Limits:
     """The limits of one account; a window for each app."""
 
     def __init__(self, options: TwinOptions) -> None:
-        """Nothing used yet."""
         self._options = options
         self.rival_rate = options.rival_rate
         self.clear()

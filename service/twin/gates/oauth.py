@@ -46,39 +46,16 @@ class TokenOffice:
             return _error("BAD_CLIENT_ID", "invalid_client", "missing or invalid client id")
         if form.get("client_secret") != options.client_secret:
             return _error("BAD_CLIENT_SECRET", "invalid_client", "missing or invalid client secret")
-        if grant == "refresh_token" and form.get("refresh_token") != self._refresh(portal):
+        if grant == "refresh_token" and form.get("refresh_token") != options.refresh_token:
             message = "refresh token is invalid, expired or revoked"
             return _error("BAD_REFRESH_TOKEN", "invalid_grant", message)
         return None
-
-    def _refresh(self, portal: Portal) -> str | None:
-        return None if self._access.revoked else portal.options.refresh_token
 
     def _issue(self, portal: Portal, call: Call) -> str:
         # Real tokens pass 300 characters: nobody should count on short ones.
         token = "CJ" + "".join(f"{portal.random.getrandbits(64):016x}" for _ in range(20))
         self._access.issued[token] = call.now + portal.options.token_life
         return token
-
-    def introspect(self, portal: Portal, call: Call) -> Answer:
-        """`POST /oauth/…/token/introspect`, and the v1 look-ups by path."""
-        token = call.params.get("token") or _form(call).get("token", "")
-        if token == self._refresh(portal):
-            return Answer(200, _told(portal, token) | {"token_use": "refresh_token"})
-        ends = self._access.issued.get(token)
-        if ends is None:
-            return _error("BAD_TOKEN", "invalid_token", "token is invalid, expired or revoked")
-        left = max(0, int(ends - call.now))
-        answer = _told(portal, token) | {"token_use": "access_token", "expires_in": left}
-        return Answer(200, answer | {"active": left > 0, "signed_access_token": _signature(portal)})
-
-    def revoke(self, portal: Portal, call: Call) -> Answer:
-        """`POST /oauth/…/token/revoke` and `DELETE /oauth/v1/refresh-tokens/{token}`: 204."""
-        token = call.params.get("token") or _form(call).get("token", "")
-        if token == portal.options.refresh_token:
-            self._access.revoked = True
-        self._access.issued.pop(token, None)
-        return Answer(204)
 
 
 def _form(call: Call) -> dict[str, str]:
@@ -92,43 +69,3 @@ def _error(status: str, error: str, message: str) -> Answer:
         400,
         {"error": error, "error_description": message, "status": status, "message": message},
     )
-
-
-def _told(portal: Portal, token: str) -> dict[str, Any]:
-    options = portal.options
-    return {
-        "active": True,
-        "token": token,
-        "token_type": "bearer",
-        "app_id": options.app_id,
-        "client_id": options.client_id,
-        "hub_id": options.portal_id,
-        "hub_domain": "twin.example",
-        "user": "twin@twin.example",
-        "user_id": _USER_ID,
-        "scopes": list(options.scopes),
-        "is_private_distribution": False,
-    }
-
-
-def _signature(portal: Portal) -> dict[str, Any]:
-    options = portal.options
-    return {
-        "appId": options.app_id,
-        "appInstallId": "0",
-        "audience": "",
-        "expiresAt": 0,
-        "hubId": options.portal_id,
-        "hublet": "na1",
-        "installingUserId": _USER_ID,
-        "isPrivateDistribution": False,
-        "isServiceAccount": False,
-        "isUserLevel": False,
-        "newSignature": "",
-        "scopeToScopeGroupPks": "",
-        "scopes": "",
-        "signature": "",
-        "trialScopeToScopeGroupPks": "",
-        "trialScopes": "",
-        "userId": _USER_ID,
-    }

@@ -21,7 +21,6 @@ class Races:
     """The new keys that upserts in flight are about to create."""
 
     def __init__(self, options: TwinOptions) -> None:
-        """Nothing in flight."""
         self._mode = options.racing_upserts
         self._running: Counter[tuple[str, str]] = Counter()
 

@@ -51,12 +51,11 @@ class Endpoint:
     """One operation behind one route, as an ASGI application."""
 
     def __init__(self, twin: Twin, path: Path) -> None:
-        """Serve `path` for `twin`."""
         self._twin = twin
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one call."""
+        """Read the call, have the twin reply, and send what it says."""
         call = self._call(scope, await _body(receive))
         known = all(kind for _, kind in _ends(call))
         reply = await self._twin.reply(

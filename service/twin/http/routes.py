@@ -106,12 +106,8 @@ _PROPERTIES = ("/crm/v3/properties/{kind}", "/crm/properties/{version:dated}/{ki
 _ON_PROPERTIES: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "", properties.list_properties),
     ("POST", "", properties.create_property),
-    ("GET", "/groups", properties.list_groups),
     ("POST", "/batch/create", properties.create_properties),
-    ("POST", "/batch/read", properties.read_properties),
-    ("POST", "/batch/archive", properties.archive_properties),
     ("GET", "/{name}", properties.get_property),
-    ("PATCH", "/{name}", properties.update_property),
     ("DELETE", "/{name}", properties.archive_property),
 )
 _PIPELINES = ("/crm/v3/pipelines/{kind}", "/crm/pipelines/{version:dated}/{kind}")
@@ -163,13 +159,5 @@ def paths(office: TokenOffice) -> list[Path]:
 
 
 def _token_paths(office: TokenOffice) -> list[Path]:
-    listed: list[tuple[str, str, Operation]] = [
-        ("GET", "/oauth/v1/access-tokens/{token}", office.introspect),
-        ("GET", "/oauth/v1/refresh-tokens/{token}", office.introspect),
-        ("DELETE", "/oauth/v1/refresh-tokens/{token}", office.revoke),
-    ]
-    for root in ("/oauth/v1/token", "/oauth/v3/token", "/oauth/{version:dated}/token"):
-        listed.append(("POST", root, office.give))
-        listed.append(("POST", f"{root}/introspect", office.introspect))
-        listed.append(("POST", f"{root}/revoke", office.revoke))
-    return [Path(method, root, "token", operation, open=True) for method, root, operation in listed]
+    roots = ("/oauth/v1/token", "/oauth/v3/token", "/oauth/{version:dated}/token")
+    return [Path("POST", root, "token", office.give, open=True) for root in roots]

@@ -51,7 +51,6 @@ class Refusal(Exception):  # noqa: N818  (HubSpot refuses; it is no error of the
     def __init__(
         self, status: int, envelope: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> None:
-        """Keep status and envelope."""
         super().__init__(envelope.get("message", ""))
         self.status = status
         self.envelope = envelope

@@ -120,7 +120,6 @@ class Planner:
     """Plans the inputs of one batch one after the other; later ones see the claims of earlier."""
 
     def __init__(self, portal: Portal, table: Table) -> None:
-        """Start with no claims."""
         self._portal = portal
         self._table = table
         self._options = portal.options

@@ -1,10 +1,9 @@
-"""Calls about property definitions: list, read, create, change, archive, and their batches.
+"""Calls about property definitions: list, read, create one or many, archive.
 
 `hasUniqueValue` can be set at creation only, for at most ten properties of a type.
 """
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from service.twin.account.definitions import FIELD_TYPES, PropertyDefinition
@@ -49,28 +48,13 @@ def create_property(portal: Portal, call: Call) -> Answer:
     return Answer(201, _shown(call, definition))
 
 
-def update_property(portal: Portal, call: Call) -> Answer:
-    """`PATCH …/{name}`: label, description, options and field type; uniqueness stays as it is."""
-    table = portal.table(call.table_kind)
-    definition = _met(table, call.params["name"])
-    if definition.hubspot_defined:
-        raise validation(f"Property {definition.name} is defined by HubSpot and cannot be changed")
-    given = call.read_object()
-    changed = replace(
-        definition,
-        label=_text(given, "label", definition.label),
-        description=_text(given, "description", definition.description),
-        group=_text(given, "groupName", definition.group),
-        options=_options(given) if "options" in given else definition.options,
-    )
-    table.define(changed)
-    return Answer(200, _shown(call, changed))
-
-
 def archive_property(portal: Portal, call: Call) -> Answer:
     """`DELETE …/{name}`: 204; values are kept, writes are refused."""
     table = portal.table(call.table_kind)
-    _archive(table, _met(table, call.params["name"]))
+    definition = _met(table, call.params["name"])
+    if definition.hubspot_defined:
+        raise validation(f"Property {definition.name} is defined by HubSpot and cannot be archived")
+    table.undefine(definition.name)
     return Answer(204)
 
 
@@ -85,49 +69,6 @@ def create_properties(portal: Portal, call: Call) -> Answer:
         except Refusal as refused:
             errors.append({**refused.envelope, "context": {"name": [str(given.get("name"))]}})
     return answered(portal, call, 201, results, errors)
-
-
-def read_properties(portal: Portal, call: Call) -> Answer:
-    """`POST …/batch/read`: 200, 207 where some do not exist."""
-    table = portal.table(call.table_kind)
-    names = [_name_of(raw) for raw in read_inputs(call) or ()]
-    known = [table.definitions[name] for name in names if name in table.definitions]
-    errors = [
-        {**_missing(name).envelope, "context": {"name": [name]}}
-        for name in names
-        if name not in table.definitions
-    ]
-    return answered(portal, call, 200, [_shown(call, each) for each in known], errors)
-
-
-def archive_properties(portal: Portal, call: Call) -> Answer:
-    """`POST …/batch/archive`: 204."""
-    table = portal.table(call.table_kind)
-    for raw in read_inputs(call) or ():
-        if (definition := table.definitions.get(_name_of(raw))) is not None:
-            _archive(table, definition)
-    return Answer(204)
-
-
-def list_groups(portal: Portal, call: Call) -> Answer:
-    """`GET …/groups`: the groups that definitions belong to."""
-    table = portal.table(call.table_kind)
-    names = dict.fromkeys(_group(table, each) for each in table.definitions.values())
-    results = [
-        {"name": name, "label": name, "displayOrder": place, "archived": False}
-        for place, name in enumerate(names)
-    ]
-    return Answer(200, {"results": results})
-
-
-def _archive(table: Table, definition: PropertyDefinition) -> None:
-    if definition.hubspot_defined:
-        raise validation(f"Property {definition.name} is defined by HubSpot and cannot be archived")
-    table.undefine(definition.name)
-
-
-def _name_of(raw: Any) -> str:
-    return expect_text(expect_object(raw, "`inputs[]`").get("name"), "`name`")
 
 
 def _met(table: Table, name: str) -> PropertyDefinition:
@@ -188,10 +129,6 @@ def _options(given: dict[str, Any]) -> tuple[str, ...]:
     return tuple(
         expect_text(expect_object(each, "`options[]`").get("value"), "`value`") for each in listed
     )
-
-
-def _group(table: Table, definition: PropertyDefinition) -> str:
-    return definition.group or f"{table.kind.singular}information"
 
 
 def _shown(call: Call, definition: PropertyDefinition) -> dict[str, Any]:
