@@ -35,7 +35,7 @@ from service.watch import logs
 from service.watch.metrics import Metrics
 
 ORDERS: Final = 800
-TOKEN: Final = "demo"
+TOKEN: Final = "demo"  # noqa: S105  (of a HubSpot that lasts for a minute)
 PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
 LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
 PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
