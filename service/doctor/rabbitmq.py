@@ -18,6 +18,7 @@ from yarl import URL
 
 from service.core.hubspot.answers import NoReply
 from service.doctor.findings import Finding, Trouble, unseen, well
+from service.doctor.neighbours import neighbours
 from service.hubspot.http import Http
 from service.rabbitmq.topology import (
     Exchange,
@@ -39,6 +40,7 @@ HARMFUL: Final = frozenset(
 REACH: Final = (
     "see that it runs, that the host and port are right, and that nothing between drops connections"
 )
+MISSPELT: Final = "if that one is meant, correct the name in ORDERSYNC_RABBITMQ__…"
 APPLY: Final = "run `ordersync topology apply` with a user that may configure"
 
 
@@ -51,11 +53,12 @@ async def examine(settings: RabbitMQ, management: str | None) -> AsyncIterator[F
     if reached.trouble is not None and reached.trouble is not Trouble.WRONG:
         return
     there = await survey(url, wanted)
-    yield _complete(there)
-    yield await _as_wanted(url, wanted, there)
     place = _Place(url, management)
     async with Http(place.root, timeout=TIMEOUT) as http:
-        async for finding in _seen_by_management(_Management(http, place), wanted):
+        api = _Management(http, place)
+        yield await _complete(url, wanted, there, api)
+        yield await _as_wanted(url, wanted, there)
+        async for finding in _seen_by_management(api, wanted):
             yield finding
 
 
@@ -90,11 +93,21 @@ def _recent(version: str, found: str) -> Finding:
     return well("broker", found)
 
 
-def _complete(there: Mapping[Exchange | Queue, bool]) -> Finding:
-    missing = [f"{part.kind} {part.name}" for part, found in there.items() if not found]
-    if missing:
-        return Finding("topology", f"missing: {', '.join(missing)}", Trouble.WRONG, APPLY)
-    return well("topology", f"{len(there)} exchanges and queues are there")
+async def _complete(
+    url: str, wanted: Topology, there: Mapping[Exchange | Queue, bool], api: "_Management"
+) -> Finding:
+    missing = [part for part, found in there.items() if not found]
+    if not missing:
+        return well("topology", f"{len(there)} exchanges and queues are there")
+    listed = {kind: await api.names(kind) for kind in ("queue", "exchange")}
+    near = await neighbours(url, missing, wanted, listed)
+    told = (
+        f"{part.kind} {part.name}"
+        + (f" (did you mean {near[part]}, which is there?)" if part in near else "")
+        for part in missing
+    )
+    found = f"missing: {', '.join(told)}"
+    return Finding("topology", found, Trouble.WRONG, f"{MISSPELT}; else {APPLY}" if near else APPLY)
 
 
 async def _as_wanted(url: str, wanted: Topology, there: Mapping[Exchange | Queue, bool]) -> Finding:
@@ -148,6 +161,12 @@ class _Management:
             return orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             return None
+
+    async def names(self, kind: str) -> tuple[str, ...]:
+        """All names of one kind in the virtual host; () where the API does not let us see them."""
+        listed = await self.get(f"{kind}s/{self.vhost}")
+        held = listed if isinstance(listed, list) else ()
+        return tuple(str(each.get("name")) for each in held if isinstance(each, dict))
 
 
 async def _seen_by_management(api: _Management, wanted: Topology) -> AsyncIterator[Finding]:

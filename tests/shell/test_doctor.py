@@ -33,9 +33,11 @@ def twin() -> Iterator[RunningTwin]:
         yield started
 
 
-def settings(amqp: str, hubspot: str, **changes: Any) -> Settings:
+def settings(
+    amqp: str, hubspot: str, names: dict[str, Any] | None = None, **changes: Any
+) -> Settings:
     given = {"base_url": hubspot, "token": TOKEN, "id_property": "shop_order_id"} | changes
-    return Settings(rabbitmq={"url": amqp}, hubspot=given)
+    return Settings(rabbitmq={"url": amqp} | (names or {}), hubspot=given)
 
 
 def looked(given: Settings, management: str | None = None) -> dict[str, Finding]:
@@ -82,6 +84,42 @@ def test_it_writes_nothing(amqp_url: str, twin: RunningTwin) -> None:
     assert found["topology"].trouble is Trouble.WRONG  # a fresh vhost: and it stays one
     assert looked(settings(amqp_url, twin.url))["topology"] == found["topology"]
     assert "topology apply" in str(found["topology"].fix)
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "meant"),
+    [
+        ("queues", "orders.event", "orders.events"),
+        ("queues", "order.events", "orders.events"),
+        ("queues", "orders-events", "orders.events"),
+        ("results_queue", "orders.result", "orders.results"),
+        ("dead_letters_queue", "orders.dead-letter", "orders.dead-letters"),
+        ("exchange", "orders.event", "orders.events"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_said_before_creating_is_advised(
+    amqp_url: str, twin: RunningTwin, field: str, name: str, meant: str
+) -> None:
+    """Without the management API: it is not enabled here."""
+    applied(amqp_url)
+    names = {field: [name] if field == "queues" else name}
+
+    found = looked(settings(amqp_url, twin.url, names))["topology"]
+
+    assert f"{name} (did you mean {meant}, which is there?)" in found.found
+    assert str(found.fix).startswith("if that one is meant, correct the name")
+    assert "; else run `ordersync topology apply`" in str(found.fix)
+
+
+def test_a_name_like_nothing_that_is_there_is_to_be_created(
+    amqp_url: str, twin: RunningTwin
+) -> None:
+    applied(amqp_url)
+
+    found = looked(settings(amqp_url, twin.url, {"queues": ["shop.eu"]}))
+
+    assert found["topology"].found == "missing: queue shop.eu"
+    assert str(found["topology"].fix).startswith("run `ordersync topology apply`")
 
 
 def test_a_queue_with_other_arguments(amqp_url: str, twin: RunningTwin) -> None:
@@ -197,7 +235,12 @@ def test_a_failure_of_hubspots_is_not_taken_for_health_or_a_missing_scope(
 
 
 def test_a_throttled_token_endpoint_says_nothing_about_the_credentials(amqp_url: str) -> None:
-    oauth = {"token": None, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    oauth: dict[str, Any] = {
+        "token": None,
+        "client_id": "c",
+        "client_secret": "s",
+        "refresh_token": "r",
+    }
     with running_twin(TwinOptions(faults=(parse_fault("429"),))) as twin:
         found = looked(settings(amqp_url, twin.url, **oauth))
 
@@ -206,7 +249,12 @@ def test_a_throttled_token_endpoint_says_nothing_about_the_credentials(amqp_url:
 
 
 def test_oauth_credentials_that_are_refused(amqp_url: str, twin: RunningTwin) -> None:
-    wrong = {"token": None, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    wrong: dict[str, Any] = {
+        "token": None,
+        "client_id": "c",
+        "client_secret": "s",
+        "refresh_token": "r",
+    }
 
     assert looked(settings(amqp_url, twin.url, **wrong))["token"].trouble is Trouble.NOT_AUTHORISED
 
@@ -257,10 +305,17 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
         harmed = well
         while harmed["policies"].trouble is None and monotonic() < deadline:
             harmed = looked(settings(node.url, twin.url), management)
+        node.ctl("delete_queue", "orders.results")
+        own: Any = {"url": node.url, "queues": ["bestellungen.eu"]}
+        asyncio.run(declare(node.url, Topology.of(BrokerSettings(rabbitmq=own).rabbitmq)))
+        names = {"queues": ["bestellung.eu"]}
+        misspelt = looked(settings(node.url, twin.url, names), management)
 
     assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
     assert harmed["policies"].trouble is Trouble.WRONG
     assert "message-ttl on orders.results by policy short" in harmed["policies"].found
+    # A name of one's own: only the API lists it.
+    assert "(did you mean bestellungen.eu, which is there?)" in misspelt["topology"].found
 
 
 @pytest.mark.usefixtures("logging_restored")
