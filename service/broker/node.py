@@ -131,10 +131,10 @@ class PrivateBroker:
             RuntimeError: it failed, with what it said.
 
         """
-        tool = self._script.with_name("rabbitmqctl")
+        command, environment = self.tool("rabbitmqctl")
         done = subprocess.run(
-            [tool, "--quiet", "-n", self.name, *arguments],
-            env=self._home.environment() | server.tool_environment(),
+            [*command, "--quiet", *arguments],
+            env=environment,
             stdin=QUIET,
             capture_output=True,
             text=True,
@@ -144,6 +144,11 @@ class PrivateBroker:
         if done.returncode != 0:
             raise RuntimeError(f"rabbitmqctl {arguments[0]}: {done.stderr or done.stdout}")
         return done.stdout
+
+    def tool(self, name: str) -> tuple[list[str], dict[str, str]]:
+        """The command that speaks to this node, such as `rabbitmqctl`, and the environment that it needs."""
+        command = [str(self._script.with_name(name)), "-n", self.name]
+        return command, self._home.environment() | server.tool_environment()
 
     def flush(self) -> None:
         """Have the node write its register of quorum queues to disk, as it does once a second.

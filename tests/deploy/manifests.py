@@ -53,9 +53,11 @@ def raw(folder: Path) -> list[Manifest]:
 
 
 def everything() -> list[Manifest]:
-    """Base, overlays and all components."""
-    return [m for folder in (DEPLOY / "base", *OVERLAYS) for m in rendered(folder)] + [
-        m for folder in COMPONENTS for m in raw(folder)
+    """Base, overlays, all components, and the RabbitMQ to start with."""
+    return [
+        *(m for folder in (DEPLOY / "base", *OVERLAYS) for m in rendered(folder)),
+        *(m for folder in COMPONENTS for m in raw(folder)),
+        *documents(DEPLOY / "rabbitmq" / "cluster.yaml"),
     ]
 
 
@@ -71,3 +73,9 @@ def pods(manifests: list[Manifest]) -> list[tuple[str, Manifest]]:
 def one(manifests: list[Manifest], kind: str, name: str = "ordersync") -> Manifest:
     (found,) = [m for m in manifests if m["kind"] == kind and m["metadata"]["name"] == name]
     return found
+
+
+def literals(folder: Path) -> dict[str, str]:
+    """What a kustomization's ConfigMaps set."""
+    made = kustomization(folder).get("configMapGenerator", ())
+    return dict(line.split("=", 1) for each in made for line in each.get("literals", ()))

@@ -23,7 +23,7 @@ from service.rabbitmq.topology import NotPermittedError, Topology, check, declar
 from service.settings.config import Settings
 from service.twin import TwinOptions
 from service.twin import serve as serve_twin
-from tests.deploy.manifests import DEPLOY, raw
+from tests.deploy.manifests import DEPLOY, documents, raw
 
 DEFINITIONS = DEPLOY / "rabbitmq" / "definitions.json"
 HELD = json.loads(DEFINITIONS.read_text())
@@ -231,6 +231,14 @@ async def test_the_service_cannot_feed_itself(node: PrivateBroker) -> None:
         await channel.basic_publish(b"{}", exchange="orders.events", routing_key="order")
 
     await connection.close()
+
+
+def test_the_operator_s_cluster_has_the_settings_of_the_example() -> None:
+    namespace, cluster = documents(DEPLOY / "rabbitmq" / "cluster.yaml")
+    lines = cluster["spec"]["rabbitmq"]["additionalConfig"].splitlines()
+
+    assert dict(line.split(" = ") for line in lines) == conf("rabbitmq.conf")
+    assert cluster["metadata"]["namespace"] == namespace["metadata"]["name"]
 
 
 async def test_a_message_far_over_an_event_s_size_is_refused_to_who_publishes_it(

@@ -21,6 +21,7 @@ from tests.deploy.manifests import (
     documents,
     everything,
     kustomization,
+    literals,
     one,
     pods,
     raw,
@@ -194,11 +195,6 @@ def test_the_mounted_secrets_and_the_config_map_make_a_valid_configuration(
 
     assert settings.rabbitmq.declare is False
     assert settings.hubspot.token is not None
-
-
-def literals(folder: Path) -> dict[str, str]:
-    made = kustomization(folder).get("configMapGenerator", ())
-    return dict(line.split("=", 1) for each in made for line in each.get("literals", ()))
 
 
 def test_the_operator_s_resources_are_the_topology_that_the_service_declares(
