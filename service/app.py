@@ -17,7 +17,7 @@ from service.clock import stamp
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
-from service.core.intake.custody import Custody
+from service.core.policies import Policies
 from service.core.reasons import Code
 from service.hubspot.client import HubSpot, orders_path
 from service.hubspot.token import token_of
@@ -26,8 +26,7 @@ from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
 from service.settings.sections import HubSpot as HubSpotSettings
-from service.shell.giveback import Giveback
-from service.shell.pipeline import Pipeline, Policies, Shell
+from service.shell.pipeline import Pipeline, Shell
 from service.watch import probes
 from service.watch.metrics import Metrics
 
@@ -102,7 +101,6 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(service.consumer.run()),
-                tasks.create_task(service.giveback.run()),
                 tasks.create_task(
                     probes.serve(settings.http.host, settings.http.port, service, metrics)
                 ),
@@ -132,24 +130,19 @@ class Service:
             settings.rabbitmq.queues,
             prefetch=settings.rabbitmq.prefetch,
             lease=settings.rabbitmq.heartbeat,
-            arrived=self._arrived,
-            lost=self._lost,
+            arrived=self._arrive,
+            lost=self._lose,
         )
-        custody = Custody(settings.retry.patience, HELD_AT_MOST)
-        self.giveback = Giveback(custody, self._shell(publisher, hubspot, name))
-        shell = self.giveback.between()
+        shell = self._shell(publisher, hubspot, name)
         if traces is not None:
             shell = _traced(shell, traces, settings)
         self.pipeline = Pipeline(_policies(settings), shell, metrics)
-        metrics.oldest_held_seconds.set_function(lambda: self.giveback.oldest_age)
 
-    def _arrived(self, delivery: Delivery) -> None:
-        self.giveback.arrived(delivery)
-        self.pipeline.arrived(delivery)
+    def _arrive(self, delivery: Delivery) -> None:
+        self.pipeline.arrive(delivery)
 
-    def _lost(self, epochs: frozenset[int]) -> None:
-        self.giveback.lost(epochs)
-        self.pipeline.lost(epochs)
+    def _lose(self, epochs: frozenset[int]) -> None:
+        self.pipeline.lose(epochs)
 
     def _shell(self, publisher: Publisher, hubspot: HubSpot, name: str) -> Shell:
         return Shell(
@@ -176,7 +169,7 @@ class Service:
         While HubSpot is out, or the day's quota is, a paused replica stands by: no roll-out can mend that.
         """
         reasons = []
-        paused = self.pipeline.paused
+        paused = self.pipeline.desk.gate.reason
         if paused is not None and paused.code in MINE_TO_MEND:
             reasons.append(f"paused: {paused.message}")
         elif paused is None and not self.consumer.consuming:
@@ -188,7 +181,7 @@ class Service:
     def waits(self) -> list[str]:
         """What HubSpot makes us wait for: an outage, the day's quota, a throttle from its first 429 on."""
         waits = []
-        paused, throttle = self.pipeline.paused, self.pipeline.throttle
+        paused, throttle = self.pipeline.desk.gate.reason, self.pipeline.throttle
         if paused is not None and paused.code not in MINE_TO_MEND:
             waits.append(f"paused: {paused.message}")
         if throttle is not None:
@@ -253,6 +246,7 @@ def _policies(settings: Settings) -> Policies:
         budget=settings.budget_policy(),
         concurrency=settings.concurrency(),
         grace=settings.drain.grace,
+        longest=HELD_AT_MOST,
         # What the former owner began within its last lease, and how long that may take.
         overlap=settings.rabbitmq.heartbeat + settings.hubspot.timeout,
     )

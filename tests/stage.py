@@ -20,15 +20,14 @@ import orjson
 from service.core.events.deliveries import Delivery
 from service.core.events.order_event import STRUCTURED
 from service.core.hubspot.budget import BudgetPolicy
-from service.core.intake.custody import Custody
 from service.core.outgoing import Outgoing
+from service.core.policies import Policies
 from service.core.settlement.retries import RetryPolicy
 from service.core.waiting.backlog import BatchPolicy
 from service.hubspot.client import HubSpot
 from service.hubspot.token import StaticToken, Token
 from service.settings.config import HELD_AT_MOST
-from service.shell.giveback import Giveback
-from service.shell.pipeline import Pipeline, Policies, Shell
+from service.shell.pipeline import Pipeline, Shell
 from service.twin import Twin, TwinOptions, app
 from service.watch.metrics import Metrics
 
@@ -62,7 +61,6 @@ class Queue:
 
     def __init__(self, prefetch: int = 1000) -> None:
         self.pipeline: Pipeline
-        self.giveback: Giveback
         self.ready: list[tuple[bytes, bool]] = []
         self.unacked: dict[int, bytes] = {}
         self.returned: Counter[bytes] = Counter()  # times that a message came back
@@ -95,8 +93,7 @@ class Queue:
                 body,
                 EPOCH,
             )
-            self.giveback.arrived(delivery)
-            self.pipeline.arrived(delivery)
+            self.pipeline.arrive(delivery)
 
     def _headers(self, body: bytes, again: bool) -> dict[str, Any] | None:
         """What it was published with, and from its second delivery on the broker's own count."""
@@ -126,8 +123,7 @@ class Queue:
             self._no_longer(tag)
         self.ready = [(body, True) for body in self.unacked.values()] + self.ready
         self.unacked = {}
-        self.giveback.lost(frozenset({ended}))
-        self.pipeline.lost(frozenset({ended}))
+        self.pipeline.lose(frozenset({ended}))
 
     def reopen(self) -> None:
         self.open = True
@@ -202,15 +198,20 @@ async def stage(
             jitter=random.Random(seed).random,
             name="t",
         )
-        policies = Policies("shop_order_id", batch, retry, budget, concurrency, grace, overlap)
-        custody = Custody(retry.patience, HELD_AT_MOST)
-        queue.giveback = Giveback(custody, wrap(shell))
-        queue.pipeline = Pipeline(policies, queue.giveback.between(), Metrics())
+        policies = Policies(
+            id_property="shop_order_id",
+            batch=batch,
+            retry=retry,
+            budget=budget,
+            concurrency=concurrency,
+            grace=grace,
+            longest=HELD_AT_MOST,
+            overlap=overlap,
+        )
+        queue.pipeline = Pipeline(policies, wrap(shell), Metrics())
         on_stage = Stage(queue, twin, queue.pipeline, asyncio.Event(), published)
         async with asyncio.TaskGroup() as tasks:
-            giveback = tasks.create_task(queue.giveback.run())
-            running = tasks.create_task(queue.pipeline.run(on_stage.stop))
-            running.add_done_callback(lambda _: giveback.cancel())
+            tasks.create_task(queue.pipeline.run(on_stage.stop))
             yield on_stage
             on_stage.stop.set()
 

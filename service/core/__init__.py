@@ -4,7 +4,11 @@ No await, no clock, no randomness, no logging, no client library. What time it i
 seconds; `stamp`, an aware UTC datetime), chance (`jitter`) and identity (trace ids, message ids) come
 in as arguments. import-linter holds the wall (`make lint`).
 
-The rooms, in the order of an event's life; each room's first page lists its modules:
+The body:
+
+    desk          all that is held, from a delivery's arrival to its settlement; fed and asked by whoever waits
+
+Its rooms, in the order of an event's life; each room's first page lists its modules:
 
     events        Delivery -> Contribution | Malformed
     intake        what came before, what may come again, what must not be taken in yet
@@ -15,6 +19,7 @@ The rooms, in the order of an event's life; each room's first page lists its mod
 
 And the words that all of them use:
 
+    policies      what the set-up decides
     reasons       why something was refused: the stable codes
     outgoing      a message to publish, as data
     headers       the names of the headers that ordersync writes

@@ -9,7 +9,7 @@ import orjson
 
 from service.clock import stamp
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.calls import find
+from service.core.hubspot.probe import probe
 from service.core.hubspot.replies import read_keys
 from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
@@ -19,7 +19,6 @@ from service.hubspot.client import orders_path
 from service.hubspot.http import Http
 from service.hubspot.token import token_of
 from service.settings.sections import HubSpot
-from service.shell.intermission import PROBE_KEY
 
 SKEW: Final = 30.0  # seconds by which the clocks may differ
 READ, WRITE, SCHEMA = (
@@ -157,7 +156,7 @@ class _Visit:
 
     async def _tried(self, name: str, refused: BatchReply) -> Finding:
         """Its definition may not be read: try it, as the service's own probe does."""
-        call = find([PROBE_KEY], name)
+        call = probe(name)
         answer = await self._post(call.endpoint, call.body)
         match read_keys(call, answer, name)[0]:
             case Halted(reason):

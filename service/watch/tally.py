@@ -3,17 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import structlog
 
+from service.core.desk import Read
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
+from service.core.intake.crashes import Suspected
+from service.core.settlement.closing import Closing
 from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import Settlement
-from service.core.settlement.retries import Finish, PutBack, Step
+from service.core.settlement.retries import PutBack, Step
 from service.core.waiting.backlog import Batch
 from service.watch.metrics import MALFORMED, NO_REASON, Metrics
 
@@ -31,20 +34,26 @@ class Tally:
         self._metrics = metrics
         self._received: Counter[str] = Counter()
 
-    def received(self, event: Contribution | Malformed) -> None:
+    def read(self, read: Read) -> None:
         """One delivery was read. Counted at the next settlement."""
-        delivery = event.delivery
-        if isinstance(event, Contribution):
-            self._received[event.operation] += 1
-        else:
-            self._received[MALFORMED] += 1
-            log.warning(
-                "event_malformed",
-                reason=event.code,
-                message=event.message,
-                event_id=event.identity.id,
-                queue=delivery.queue,
-            )
+        delivery = read.delivery
+        match read:
+            case Contribution(operation=operation):
+                self._received[operation] += 1
+            case Malformed():
+                self._received[MALFORMED] += 1
+                log.warning(
+                    "event_malformed",
+                    reason=read.code,
+                    message=read.message,
+                    event_id=read.identity.id,
+                    queue=delivery.queue,
+                )
+            case Suspected():
+                log.warning("crash_suspected", queue=delivery.queue, returns=delivery.returns)
+                return
+            case _:
+                assert_never(read)
         if delivery.redelivered:
             self._metrics.redeliveries.inc()
         if delivery.replays:
@@ -62,14 +71,11 @@ class Tally:
             if isinstance(step, PutBack):
                 self._metrics.retries.labels(_cause(verdict)).inc()
 
-    def settled(
-        self, settlements: Iterable[Settlement], finished: Sequence[Finish], stamp: datetime
-    ) -> None:
+    def settled(self, closing: Closing, stamp: datetime) -> None:
         """Outcomes and dead letters are confirmed."""
         events: dict[str, list[str | None]] = {}
         counted: Counter[tuple[str, str]] = Counter()
-        settlements = tuple(settlements)
-        for settlement in settlements:
+        for settlement in closing.settlements:
             reason = settlement.reason.code if settlement.reason else NO_REASON
             counted[settlement.status, reason] += 1
             self._metrics.publish_to_outcome_seconds.observe(_age(settlement.delivery, stamp))
@@ -79,11 +85,11 @@ class Tally:
             events.setdefault(settlement.status, []).append(known.event.id if known else None)
         for labels, count in counted.items():
             self._metrics.outcomes.labels(*labels).inc(count)
-        for finish in finished:
+        for finish in closing.finished:
             self._metrics.events_per_write.observe(len(finish.slot.contributions))
         self._count_received()
-        log.info("events_settled", records=len(finished), **events)
-        for failure in _failures(settlements):
+        log.info("events_settled", records=len(closing.finished), **events)
+        for failure in _failures(closing.settlements):
             log.warning("events_failed", **failure)
 
     def _count_received(self) -> None:

@@ -1,13 +1,14 @@
-"""The whole core in one virtual process: parse, backlog, flow, judge, decide, conclude, and a HubSpot.
+"""The whole core in virtual time: the desk itself, a queue, and a HubSpot that misbehaves.
 
-What the shell does with asyncio and sockets is done here by a heap of moments. The books are kept while it
-runs: a reference takes every event at the moment that it is settled (an order's events settle in order),
-so that a wrong verdict is seen where it happens.
+`Process` is to `Desk` what the shell is: it waits, calls, publishes and acks, by a heap of moments instead
+of asyncio and sockets, and decides nothing. Processes come and go: channels die, another replica takes the
+queue over while calls of the former owner are still out, a message kills whoever sends it, a process is
+stopped. The laws are checked while it runs (`Simulation.wrong`) and at its end (tests/core/test_whole_core).
 """
 
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -16,49 +17,60 @@ from typing import Any
 
 import orjson
 
+from service.core.desk import Departure, Desk
 from service.core.events.deliveries import Delivery
-from service.core.events.events import Contribution, parse
-from service.core.events.malformed import Malformed
-from service.core.events.order_event import Operation
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.flows import Flow, flow_for
-from service.core.hubspot.verdicts import Applied, Rejected
-from service.core.intake.repeats import Fresh, Held, Repeats
-from service.core.outgoing import Outgoing
-from service.core.settlement.outcome import Status
-from service.core.settlement.outcomes import Settlement, conclude, conclude_malformed
-from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, decide
-from service.core.waiting.backlog import Backlog, Batch, BatchPolicy
-from service.core.waiting.slots import Slot, slot_of, without_epochs
+from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.probe import probe, trouble
+from service.core.intake.gate import Close, Open, Wait
+from service.core.policies import Policies
+from service.core.settlement.closing import Closing
+from service.core.settlement.retries import RetryPolicy
+from service.core.waiting.backlog import BatchPolicy
+from tests.core.books import Books, places
+from tests.core.broker import Broker, Channel
 from tests.core.hubspot import ROUGH, Faults, HubSpot
 from tests.core.model import BAD, UNKNOWN, Orders, refusable
-from tests.strategies import ID_PROPERTY, STAMP, delivery, document
+from tests.strategies import ID_PROPERTY, STAMP, document
 
 PATIENT = RetryPolicy(attempts=10_000, patience=1e9)
+LONGEST = 1740.0  # seconds that a delivery may be held
+TIMEOUT = 0.5  # seconds that a call may take
 CONCURRENCY = 4
+GRACE = 25.0  # seconds from the signal to the end
+TICK = 0.001  # seconds; no timer is finer
+LEASE = 0.3  # seconds for which a former owner may still begin calls
 
 
 @dataclass
 class Traffic:
-    """What comes in: how much, of how many orders, how bad."""
+    """What comes in, how bad it is, and what happens to those who carry it: chances per event."""
 
     events: int = 120
     orders: int = 20
     poison: float = 0.05
     malformed: float = 0.01
     repeats: float = 0.02
+    sequences: float = 0.0  # of events that carry a sequence
+    late: float = 0.0  # of those that carry an older one than the event before them
     rate: float = 400.0  # events per second
-    deaths: float = 0.0  # channels that die, per event
+    deaths: float = 0.0  # channels that end
+    takeovers: float = 0.0  # another replica is made the owner
+    stops: float = 0.0  # a process is told to stop, another one starts
+    killers: int = 0  # messages that kill every process that sends them
+    confirm: float = 0.0  # seconds that a publish takes at most
+    outage: tuple[float, float] = (0.0, 0.0)  # from, until: HubSpot answers nobody
+    reads_too: bool = True  # whether an outage is one of reads, or of writes alone
+    bodies: Sequence[bytes] = ()  # what comes in, in place of all that is above
 
 
-@dataclass
-class Books:
-    """What became of every delivery."""
+@dataclass(eq=False)
+class _Flight:
+    """A call on its way that writes."""
 
-    settled: Counter[tuple[int, int]] = field(default_factory=Counter)
-    statuses: dict[tuple[str, str], list[Status]] = field(default_factory=dict)
-    outcomes: list[dict[str, Any]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    owner: "Process"
+    places: dict[str, set[int]]  # order -> where its events stand in the queue
 
 
 class Simulation:
@@ -71,225 +83,374 @@ class Simulation:
         faults: Faults = ROUGH,
         policy: BatchPolicy | None = None,
         retry: RetryPolicy = PATIENT,
+        budget: BudgetPolicy = BudgetPolicy(calls=1_000_000),
+        prefetch: int | None = None,
     ) -> None:
         self.chance = Random(seed)
         self.traffic = traffic or Traffic()
         self.hubspot = HubSpot(
             self.chance, faults, echo=self.chance.random() < 0.5, fold=self.chance.random() < 0.3
         )
-        self.backlog = Backlog(policy or BatchPolicy(size=self.chance.choice([1, 2, 5, 10, 100])))
-        self.retry = retry
-        self.repeats = Repeats(50)
-        self.reference = Orders()
-        self.books = Books()
+        self.policies = Policies(
+            id_property=ID_PROPERTY,
+            batch=policy or BatchPolicy(size=self.chance.choice([1, 2, 5, 10, 100])),
+            retry=retry,
+            budget=budget,
+            concurrency=CONCURRENCY,
+            grace=GRACE,
+            longest=LONGEST,
+            overlap=LEASE + TIMEOUT,
+        )
+        self.broker = Broker(prefetch or self.chance.choice([5, 50, 1000]))
+        t = self.traffic
+        once = not (t.takeovers or t.stops or t.killers or t.sequences or (t.deaths and t.confirm))
+        self.books = Books(Orders() if once else None)
         self.now = 0.0
-        self.epoch = 1
-        self.unsettled: dict[tuple[int, int], Delivery] = {}  # in the order of arrival
+        self.numbers = count(1)
+        self.flights: list[_Flight] = []
+        self.counted: deque[float] = deque()  # moments at which HubSpot counted a call
+        self.busiest = 0
+        self.processes: list[Process] = []
+        self.saved: set[str] = set()  # orders with a write in which a bad value was overwritten
+        self._settled_at = 0.0  # when a takeover is over
         self._moments: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count(1)
-        self._calls = 0
-        self._flying: set[Any] = set()
 
-    # --- time -----------------------------------------------------------------------------------------
+    @property
+    def owner(self) -> "Process":
+        """Who consumes."""
+        return self.processes[-1]
 
-    def _at(self, moment: float, action: Callable[[], None]) -> None:
-        heappush(self._moments, (moment, next(self._numbers), action))
+    def at(self, moment: float, action: Callable[[], None]) -> None:
+        """Do something then."""
+        heappush(self._moments, (moment, next(self.numbers), action))
 
     def run(self) -> "Simulation":
-        """Until every moment has passed and nothing is held."""
+        """Until every moment has passed."""
+        self.start()
         moment = 0.0
-        for body, properties in _bodies(self.chance, self.traffic):
+        for body, headers in _bodies(self.chance, self.traffic):
             moment += self.chance.expovariate(self.traffic.rate)
-            self._at(moment, partial(self._arrive, body, properties))
-            if self.chance.random() < self.traffic.deaths:
-                self._at(moment, self._channel_dies)
-        for _ in range(1_000_000):
-            self._send()
-            due = self.backlog.next_due()
-            waits = due is not None and self._calls < CONCURRENCY
-            if self._moments and not (waits and due is not None and due < self._moments[0][0]):
-                self.now, _, action = heappop(self._moments)
-                action()
-            elif waits and due is not None:
-                self.now = max(self.now, due)
-            else:
+            self.at(moment, partial(self._publish, body, headers))
+            for likelihood, happens in self._fates():
+                if self.chance.random() < likelihood:
+                    self.at(moment, happens)
+        for _ in range(2_000_000):
+            if not self._moments:
                 return self
+            self.now, _, action = heappop(self._moments)
+            action()
         raise AssertionError("the simulation does not end")
 
-    # --- in -------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """A process begins to consume."""
+        self.processes.append(Process(self))
+        self.owner.consume()
 
-    def _arrive(self, body: bytes, properties: dict[str, Any]) -> None:
-        self._deliver(delivery(body, epoch=self.epoch, **properties))
+    def leave(self, process: "Process") -> None:
+        """It has come to its end; another one takes the queue."""
+        process.dead = True
+        if process is self.owner:
+            self.broker.end(process.channel, self.now)
+            self.start()
 
-    def _deliver(self, came: Delivery) -> None:
-        self.unsettled[came.epoch, came.tag] = came
-        match parse(came, ID_PROPERTY):
-            case Malformed() as malformed:
-                self._settle(conclude_malformed(malformed, STAMP))
-            case Contribution() as contribution:
-                self._take_in(contribution)
+    def kill(self, process: "Process") -> None:
+        """It is killed, its calls are still out; a while later another one starts."""
+        process.dead = True
+        if process is self.owner:
+            self.broker.end(process.channel, self.now)
+            self.at(self.now + self.policies.overlap, self.start)
 
-    def _take_in(self, contribution: Contribution) -> None:
-        match self.repeats.arrive(contribution):
-            case Fresh():
-                self.backlog.add(contribution, self.now)
-            case Held():
-                pass
-            case Outgoing() as outcome:
-                self._answer_again(contribution, outcome)
-
-    def _channel_dies(self) -> None:
-        """Everything unsettled comes again, in order, on a new channel."""
-        dead, self.epoch = frozenset({self.epoch}), self.epoch + 1
-        self.backlog.forget(dead)
-        assert self.repeats.forget(dead) == ()  # there is one channel: nothing else lives
-        again = [d for d in self.unsettled.values() if d.epoch in dead]
-        self.unsettled = {at: d for at, d in self.unsettled.items() if d.epoch not in dead}
-        for d in again:
-            self._redeliver(d)
-
-    def _redeliver(self, d: Delivery) -> None:
-        self._deliver(
-            Delivery(
-                epoch=self.epoch,
-                tag=next(self._numbers) + 10**9,
-                queue=d.queue,
-                exchange=d.exchange,
-                routing_key=d.routing_key,
-                redelivered=True,
-                properties=d.properties,
-                body=d.body,
-                received_at=d.received_at,
-            )
+    def _fates(self) -> Sequence[tuple[float, Callable[[], None]]]:
+        t = self.traffic
+        return (
+            (t.deaths, lambda: self.owner.cut()),
+            (t.takeovers, lambda: self._take_over()),
+            (t.stops, lambda: self._stop()),
         )
 
-    # --- out ------------------------------------------------------------------------------------------
+    def _publish(self, body: bytes, headers: dict[str, Any]) -> None:
+        self.broker.publish(body, headers, self.now)
+        self.owner.carry()
 
-    def _send(self) -> None:
-        while self._calls < CONCURRENCY and (batch := self.backlog.take(self.now)) is not None:
-            self._calls += 1
-            flow = flow_for(batch, f"t{next(self._numbers)}", ID_PROPERTY)
-            self._converse(batch, flow, None)
+    def _take_over(self) -> None:
+        """The broker gives the queue to another replica; the former owner learns of it later."""
+        former = self.owner
+        if former.dead or self.now < self._settled_at:
+            return  # what a second takeover within the overlap may do is in docs/reliability.md
+        self._settled_at = self.now + 2 * self.policies.overlap
+        self.broker.end(former.channel, self.now)
+        self.start()
+        self.at(self.now + self.chance.uniform(0.0, LEASE), former.learn_of_the_end)
 
-    def _converse(self, batch: Batch, flow: Flow, heard: BatchReply | NoReply | None) -> None:
+    def _stop(self) -> None:
+        if not self.owner.dead and self.now >= self._settled_at:
+            self.owner.stop()
+
+    # --- HubSpot --------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        process: "Process",
+        call: BatchCall,
+        departure: Departure | None,
+        then: Callable[[BatchReply | NoReply], None],
+    ) -> None:
+        """A call leaves: HubSpot does it at some moment, and its answer comes at another."""
+        left = self.now
+        flight = self._fly(process, call, departure)
+        arrives = left + self.chance.uniform(0.0, TIMEOUT)
+        answered = arrives + self.chance.uniform(0.0, left + TIMEOUT - arrives)
+
+        def arrive() -> None:
+            self._count()
+            since, until = self.traffic.outage
+            lost = since <= self.now < until
+            lost = lost and (self.traffic.reads_too or call.endpoint != "read")
+            reply = BatchReply(503, {}, b"") if lost else self.hubspot.answer(call)
+            self.at(answered, partial(answer, reply))
+
+        def answer(reply: BatchReply | NoReply) -> None:
+            if flight is not None:
+                self.flights.remove(flight)
+            if not process.dead:
+                process.learn(reply, left)
+                then(reply)
+
+        self.at(arrives, arrive)
+
+    def _count(self) -> None:
+        self.counted.append(self.now)
+        while self.counted[0] <= self.now - self.policies.budget.window:
+            self.counted.popleft()
+        self.busiest = max(self.busiest, len(self.counted))
+
+    def _fly(
+        self, process: "Process", call: BatchCall, departure: Departure | None
+    ) -> _Flight | None:
+        """The law of one write in flight per order, and its one exception: after a takeover."""
+        if departure is None or call.endpoint == "read":
+            return None
+        sent = {each.key for each in call.inputs}
+        for slot in departure.batch.slots:
+            if len(slot.contributions) > 1 and any(refusable(c.values) for c in slot.contributions):
+                self.saved.add(slot.order.key)
+        flight = _Flight(
+            process,
+            {
+                slot.order.key: places(slot.contributions, self.messages)
+                for slot in departure.batch.slots
+                if slot.order.key in sent
+            },
+        )
+        for other in self.flights:
+            owners = (self.processes.index(flight.owner), self.processes.index(other.owner))
+            former, newer = (flight, other) if owners[0] < owners[1] else (other, flight)
+            for key in flight.places.keys() & other.places.keys():
+                # Beside what a former owner is writing, its oldest event may be written once more.
+                beside = max(newer.places[key]) <= min(former.places[key])
+                if owners[0] == owners[1] or not beside:
+                    said = f"{former.places[key]} and {newer.places[key]}"
+                    self.books.wrong.append(f"{key} in flight twice: {said}")
+        self.flights.append(flight)
+        return flight
+
+    @property
+    def messages(self) -> Any:
+        """Every delivery's message."""
+        return self.broker.delivered
+
+
+class Process:
+    """One replica: a desk, its channel, its budget."""
+
+    def __init__(self, world: Simulation) -> None:
+        self._world = world
+        self.desk = Desk(world.policies, f"t{next(world.numbers)}")
+        self._budget = Budget(world.policies.budget)
+        self.channel: Channel
+        self.dead = self.leaving = False
+        self._asking = self._closed = False
+        self._calls = 0
+        self._woken_at = FOREVER
+
+    # --- the channel ----------------------------------------------------------------------------------
+
+    def consume(self) -> None:
+        """Its channel is the active one."""
+        self.channel = self._world.broker.consume(self._deliver)
+        self._world.broker.pump(self._world.now)
+        self.carry()
+
+    def cut(self) -> None:
+        """The channel ends, and a new one is opened."""
+        if not self.dead and not self.leaving:
+            self._end()
+            self.consume()
+
+    def learn_of_the_end(self) -> None:
+        """Its channel has ended some time ago. It stands by, and what is on its way comes to its end."""
+        if not self.dead:
+            self.desk.lose(frozenset({self.channel.epoch}), self._world.now)
+            self.carry()
+
+    def stop(self) -> None:
+        """SIGTERM: settle what is held, then leave the queue to the next one."""
+        if not self.dead and not self.leaving:
+            self.leaving = True
+            self.desk.drain(self._world.now)
+            self.carry()
+
+    def _deliver(self, delivery: Delivery) -> None:
+        self.desk.arrive(delivery, self._world.now)
+
+    def _end(self) -> None:
+        self._world.broker.end(self.channel, self._world.now)
+        self.desk.lose(frozenset({self.channel.epoch}), self._world.now)
+
+    # --- what the shell does --------------------------------------------------------------------------
+
+    def carry(self) -> None:
+        """Do all that can be done now, and come back when there is more."""
+        world, desk = self._world, self.desk
+        if self.dead:
+            return
+        while (closing := desk.answers(world.now, STAMP)) is not None:
+            self._settle(closing)
+        later = min(self._channels(), self._probes())
+        while (wait := desk.wait(world.now, self._room())) <= 0.0:
+            departure = desk.depart(world.now)
+            if departure is not None:
+                self._calls += 1
+                self._converse(departure, None)
+            if self.dead or desk.done(world.now):
+                break
+        if self.leaving and desk.done(world.now) and not self.dead:
+            world.leave(self)
+        else:
+            self._come_back(min(wait, later))
+
+    def _room(self) -> float:
+        """Seconds until there is room for a call."""
+        return FOREVER if self._calls >= CONCURRENCY else self._budget.wait(self._world.now)
+
+    def _come_back(self, seconds: float) -> None:
+        moment = self._world.now + max(seconds, TICK)
+        if self._woken_at <= self._world.now or moment < self._woken_at:
+            self._woken_at = moment
+            if moment < FOREVER:
+                self._world.at(moment, self.carry)
+
+    def _channels(self) -> float:
+        """Close and open as the gate says; returns the seconds until it has more to say."""
+        world, desk = self._world, self.desk
+        while not isinstance(move := desk.move(world.now), Wait):
+            match move:
+                case Close():
+                    self._closed = True
+                    self._end()
+                case Open():
+                    self._closed = False
+                    self.channel = world.broker.consume(self._deliver)
+                    world.broker.pump(world.now)
+        return move.seconds if self._closed or desk.age(world.now) else FOREVER
+
+    def _probes(self) -> float:
+        """Ask HubSpot when the gate says so; returns the seconds until then."""
+        world, desk = self._world, self.desk
+        question = FOREVER if self._asking else desk.gate.question(world.now)
+        if isinstance(question, float):
+            return question
+        self._asking = True
+        call = probe(ID_PROPERTY)
+        self._spend()
+
+        def heard(reply: BatchReply | NoReply) -> None:
+            self._asking = False
+            desk.answered(question, trouble(call, reply, ID_PROPERTY), world.now)
+            self.carry()
+
+        world.call(self, call, None, heard)
+        return FOREVER
+
+    def _spend(self) -> None:
+        self._budget.spend(self._world.now)
+
+    def learn(self, reply: BatchReply | NoReply, left: float) -> None:
+        """An answer's headers."""
+        self._budget.learn(reply, left, self._world.now)
+
+    def _converse(self, departure: Departure, heard: BatchReply | NoReply | None) -> None:
+        world, flow = self._world, departure.flow
         try:
             call = next(flow) if heard is None else flow.send(heard)
         except StopIteration as end:
             self._calls -= 1
-            self._judge(batch, end.value)
+            self._judged(departure, end.value)
             return
-        answer = self.hubspot.answer(call)
-        later = self.now + self.chance.uniform(0.02, 0.4)
-        self._at(later, lambda: self._converse(batch, flow, answer))
+        if not self.desk.permits(departure):
+            flow.close()
+            self._calls -= 1
+            self.desk.withdraw(departure)
+            self.carry()
+            return
+        if any(KILLER in c.delivery.body for s in departure.batch.slots for c in s.contributions):
+            world.kill(self)
+            return
+        self._when_in_budget(partial(self._send, departure, call))
 
-    def _judge(self, batch: Batch, verdicts: Sequence[Any]) -> None:
-        steps = decide(
-            batch,
-            verdicts,
-            self.retry,
-            self.now,
-            self.chance.random,
-            lambda: next(self._numbers),
-        )
-        assert [s.slot.order for s in steps] == [s.order for s in batch.slots]
-        for step in steps:
-            match step:
-                case PutBack(slot, slots):
-                    dead = frozenset(range(1, self.epoch))
-                    left = [w for s in slots if (w := without_epochs(s, dead)) is not None]
-                    self.backlog.put_back(slot, *left)
-                case Finish() as finish:
-                    self._finish(finish, len(batch.slots))
+    def _when_in_budget(self, action: Callable[[], None]) -> None:
+        """At once, or when the budget has room: a flow's second call may have to wait."""
+        wait = self._budget.wait(self._world.now)
+        if wait <= 0.0:
+            action()
+        else:
+            later = 0.01 if wait == FOREVER else max(wait, TICK)
+            self._world.at(self._world.now + later, partial(self._when_in_budget, action))
 
-    def _finish(self, finish: Finish, size: int) -> None:
-        live = [c.delivery.epoch == self.epoch for c in finish.slot.contributions]
-        settlements = conclude(finish, size, STAMP)
-        if all(live):
-            self._check(finish, settlements)
-        again: list[Slot] = []
-        for settlement, alive in zip(settlements, live, strict=True):
-            contribution = settlement.contribution
-            assert contribution is not None
-            if alive:
-                self._settle(settlement)
-                again += self._release(contribution, settlement)
-        self.backlog.put_back(finish.slot, *again) if again else self.backlog.finish(finish.slot)
+    def _send(self, departure: Departure, call: BatchCall) -> None:
+        if self.dead:
+            return
+        self._spend()
+        self._world.call(self, call, departure, partial(self._converse, departure))
 
-    def _release(self, contribution: Contribution, settlement: Settlement) -> list[Slot]:
-        """Answer the repeats of what was applied; those of what failed are tried in its place."""
-        if settlement.status in {Status.APPLIED, Status.SUPERSEDED}:
-            for repeat in self.repeats.applied(contribution, settlement.outcome):
-                self._answer_again(repeat, settlement.outcome)
-            return []
-        waited = self.repeats.failed(contribution)
-        return [slot_of(c, self.now) for c in waited if self.repeats.arrive(c) == Fresh()]
+    def _judged(self, departure: Departure, verdicts: Sequence[Any]) -> None:
+        world = self._world
+        judgement = self.desk.judged(departure, verdicts, world.now, STAMP, world.chance.random)
+        assert [s.slot.order for s in judgement.steps] == [s.order for s in departure.batch.slots]
+        world.books.written(judgement.steps)
+        if judgement.closing is not None:
+            self._settle(judgement.closing)
+        world.at(world.now, self.carry)
 
-    # --- the books ------------------------------------------------------------------------------------
+    def _settle(self, closing: Closing) -> None:
+        """Publish, confirmed; then ack; then go on."""
+        world = self._world
 
-    def _answer_again(self, repeat: Contribution, outcome: Outgoing) -> None:
-        assert outcome.routing_key in {"outcome.applied", "outcome.superseded"}
-        assert repeat.delivery.epoch == self.epoch
-        self._ack(repeat.delivery)
+        def confirmed() -> None:
+            if self.dead:
+                return
+            world.books.close(closing, world.messages)
+            for delivery in closing.deliveries:
+                world.broker.ack(delivery, world.now)
+            self.desk.settled(closing, world.now)
+            world.broker.pump(world.now)
+            world.at(world.now, self.carry)
 
-    def _settle(self, settlement: Settlement) -> None:
-        outcome = orjson.loads(settlement.outcome.body)
-        self.books.outcomes.append(outcome)
-        failed = settlement.status in {Status.REJECTED, Status.EXHAUSTED, Status.MALFORMED}
-        assert failed == (settlement.dead_letter is not None) == (settlement.reason is not None)
-        if settlement.contribution is not None:
-            identity = settlement.contribution.identity
-            self.books.statuses.setdefault(identity, []).append(settlement.status)
-        self._ack(settlement.delivery)
+        if world.traffic.confirm:
+            world.at(world.now + world.chance.uniform(0.0, world.traffic.confirm), confirmed)
+        else:
+            confirmed()
 
-    def _ack(self, settled: Delivery) -> None:
-        self.books.settled[settled.epoch, settled.tag] += 1
-        del self.unsettled[settled.epoch, settled.tag]  # KeyError = settled twice
 
-    def _check(self, finish: Finish, settlements: Sequence[Settlement]) -> None:
-        slot, verdict = finish.slot, finish.verdict
-        key = slot.order.key
-        existed = key in self.reference.live
-        if isinstance(verdict, Rejected | Exhausted):
-            assert len(slot.contributions) == 1, "condemned in company"
-        for settlement in settlements:
-            contribution = settlement.contribution
-            assert contribution is not None
-            outcome = orjson.loads(settlement.outcome.body)["data"]
-            self._enter(contribution, verdict, merged=len(slot.contributions) > 1)
-            if isinstance(verdict, Applied) and slot.operation is Operation.UPSERT:
-                self._check_created(outcome, existed)
-                existed |= (
-                    outcome["status"] == Status.APPLIED
-                )  # by this event; superseded ones say nothing
-
-    def _enter(self, contribution: Contribution, verdict: Any, *, merged: bool) -> None:
-        """Take the event into the reference; what a person would not expect is written down."""
-        operation, values, key = contribution.operation, contribution.values, contribution.order.key
-        name = f"{contribution.event.id} ({operation} {key} {dict(values)})"
-        match verdict:
-            case Applied():
-                if merged and refusable(values):  # saved: a later event overwrote what was bad
-                    values = {
-                        n: v for n, v in values.items() if n != UNKNOWN and not v.startswith(BAD)
-                    }
-                if not self.reference.apply(operation, key, {**values, ID_PROPERTY: key}):
-                    self.books.wrong.append(f"falsely applied: {name}")
-            case Rejected():
-                if self.reference.apply(operation, key, values):
-                    self.books.wrong.append(f"wrongly rejected: {name}")
-            case _:
-                self.books.wrong.append(f"gave up: {name}")
-
-    def _check_created(self, outcome: dict[str, Any], existed: bool) -> None:
-        said = outcome["created"]
-        if said is not None and said is existed:
-            self.books.wrong.append(f"created={said} but existed={existed}: {outcome['event']}")
+KILLER = b'"killer"'
 
 
 def _bodies(chance: Random, traffic: Traffic) -> list[tuple[bytes, dict[str, Any]]]:
     """Message bodies: mostly upserts and updates, some archives, poison, nonsense and repeats."""
-    made: list[tuple[bytes, dict[str, Any]]] = []
-    for number in range(traffic.events):
+    made: list[tuple[bytes, dict[str, Any]]] = [(body, {}) for body in traffic.bodies]
+    newest: dict[str, int] = {}
+    killers = set(chance.sample(range(traffic.events), traffic.killers))
+    for number in range(0 if traffic.bodies else traffic.events):
         if made and chance.random() < traffic.repeats:
             made.append(chance.choice(made))
             continue
@@ -302,5 +463,12 @@ def _bodies(chance: Random, traffic: Traffic) -> list[tuple[bytes, dict[str, Any
         if chance.random() < traffic.poison:
             values[chance.choice(["a", UNKNOWN])] = f"{BAD}{chance.randrange(3)}"
         key = f"A-{chance.randrange(traffic.orders)}"
-        made.append((orjson.dumps(document(operation, key, f"e{number}", **values)), {}))
+        event = document(operation, key, f"e{number}", **values)
+        if number in killers:
+            event["killer"] = True
+        if chance.random() < traffic.sequences:
+            newest[key] = newest.get(key, 10) + 1
+            late = chance.random() < traffic.late
+            event["sequence"] = f"{newest[key] - 3 * late:06}"
+        made.append((orjson.dumps(event), {}))
     return made

@@ -4,43 +4,85 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.events.deliveries import ACQUIRED, DELIVERED, counter_of
+from service.core.events.deliveries import ACQUIRED, DELIVERED, Delivery, counter_of
 from service.core.intake.crashes import CALM, CONDEMNED, SUSPECTED, Crashes, accused
 from service.core.reasons import Code
-from tests.strategies import contribution
+from tests.strategies import contribution, delivery
+
+
+def _returned(times: int, *, epoch: int = 1) -> Delivery:
+    came = delivery(b"", epoch=epoch, headers={"x-delivery-count": times})
+    return replace(came, redelivered=True)
+
+
+def _line(*waiting: Delivery) -> Crashes:
+    crashes = Crashes()
+    for each in waiting:
+        crashes.wait(each)
+    return crashes
 
 
 def test_few_returns_are_nothing() -> None:
-    assert not Crashes().suspects(SUSPECTED - 1)
-    assert Crashes().suspects(SUSPECTED)
+    assert not Crashes().suspects(_returned(SUSPECTED - 1))
+    assert Crashes().suspects(_returned(SUSPECTED))
 
 
 def test_only_what_is_in_front_is_condemned_and_only_once() -> None:
-    crashes = Crashes()
-    assert not crashes.condemns(CONDEMNED - 1)
-    assert crashes.condemns(CONDEMNED)
-    assert not crashes.condemns(CONDEMNED), "its neighbour went back as often, and is tried"
+    first, neighbour = _returned(CONDEMNED), _returned(CONDEMNED)
+    crashes = _line(first, neighbour)
+    assert list(crashes.take()) == [(first, True)]
+    assert list(crashes.take()) == [], "one at a time"
+
+    crashes.settle([first])
+    assert list(crashes.take()) == [(neighbour, False)], "it went back as often, and is tried"
+
+
+def test_what_went_back_less_often_is_tried() -> None:
+    before = _returned(CONDEMNED - 1)
+    assert list(_line(before).take()) == [(before, False)]
 
 
 def test_what_comes_behind_a_suspect_that_was_survived_is_not_condemned() -> None:
-    crashes = Crashes()
-    crashes.survived(1)
-    assert not crashes.condemns(CONDEMNED)
+    first, second = _returned(SUSPECTED), _returned(CONDEMNED)
+    crashes = _line(first, second)
+    list(crashes.take())
+    crashes.settle([first])
+    assert list(crashes.take()) == [(second, False)]
 
 
 def test_returns_that_we_lived_through_do_not_count() -> None:
     crashes = Crashes()
     for _ in range(SUSPECTED):
-        crashes.returned()
-    assert not crashes.suspects(2 * SUSPECTED - 1)
+        crashes.lose(frozenset({1}))
+    assert not crashes.suspects(_returned(2 * SUSPECTED - 1))
 
 
-def test_as_many_are_held_at_once_as_were_survived() -> None:
-    crashes = Crashes()
-    crashes.survived(CALM - 1)
-    assert crashes.room == 1
-    crashes.survived(1)
-    assert crashes.room == CALM
+def test_as_many_are_taken_at_once_as_were_survived() -> None:
+    crashes = _line(*(_returned(SUSPECTED) for _ in range(2 * CALM + 5)))
+    for _ in range(CALM):
+        taken = [each for each, _ in crashes.take()]
+        assert len(taken) == 1
+        crashes.settle(taken)
+    assert len(list(crashes.take())) == CALM
+
+
+def test_a_channel_that_ends_takes_its_deliveries_out_of_the_line() -> None:
+    first, second, other = (_returned(SUSPECTED, epoch=epoch) for epoch in (1, 1, 2))
+    crashes = _line(first, second, other)
+    list(crashes.take())
+
+    crashes.lose(frozenset({1}))
+
+    assert [each for each, _ in crashes.take()] == [other]
+    assert not crashes.calm
+    crashes.settle([other])
+    assert crashes.calm
+
+
+def test_stopping_leaves_the_line_to_the_broker() -> None:
+    crashes = _line(_returned(SUSPECTED))
+    crashes.drain()
+    assert list(crashes.take()) == []
 
 
 def test_the_reason_names_the_cause_for_the_runbook() -> None:

@@ -16,7 +16,7 @@ def came(key: str, number: int, *, epoch: int = 1, returns: int = 0) -> Contribu
 
 
 def arrive(handover: Handover, event: Contribution, now: float) -> float:
-    handover.arrived(event, now)
+    handover.arrive(event, now)
     return handover.not_before(event, now)
 
 
@@ -37,7 +37,7 @@ def test_of_somebody_elses_order_only_the_oldest_event_goes_at_once() -> None:
 def test_what_we_returned_ourselves_is_no_takeover() -> None:
     handover = Handover(OVERLAP, 10)
     arrive(handover, came("A", 1), 0.0)
-    handover.forget(frozenset({1}))
+    handover.lose(frozenset({1}))
     assert arrive(handover, came("A", 1, epoch=2, returns=1), 1.0) == 0.0
     assert arrive(handover, came("A", 2, epoch=2, returns=1), 1.0) == 0.0, "was on its way to us"
 
@@ -67,6 +67,6 @@ def test_a_channel_that_is_somebody_elses_stays_so_until_it_ends() -> None:
     arrive(handover, came("A", 1, epoch=2, returns=1), 2.0)
     assert arrive(handover, came("A", 2, epoch=2), 2.0) == 31.0, "known to us, but on their channel"
 
-    handover.forget(frozenset({2}))
+    handover.lose(frozenset({2}))
     assert arrive(handover, came("A", 1, epoch=3, returns=2), 40.0) == 0.0
     assert arrive(handover, came("A", 3, epoch=3), 40.0) == 0.0

@@ -1,5 +1,6 @@
 """repeats: of one event at most one delivery travels; the others get its answer."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,14 +19,14 @@ def test_a_repeat_of_a_held_event_waits_and_gets_its_outcome():
 
     assert repeats.arrive(first) == Fresh()
     assert repeats.arrive(again) == Held()
-    assert repeats.applied(first, _outcome()) == (again,)
+    assert repeats.settle(first, _outcome(), failed=False) == (again,)
 
 
 def test_a_repeat_of_an_applied_event_gets_the_same_outcome():
     repeats, outcome = Repeats(10), _outcome()
     first = contribution(event_id="e")
     repeats.arrive(first)
-    repeats.applied(first, outcome)
+    repeats.settle(first, outcome, failed=False)
 
     assert repeats.arrive(contribution(event_id="e")) is outcome
 
@@ -34,21 +35,55 @@ def test_a_replay_is_tried_anew():
     repeats = Repeats(10)
     first = contribution(event_id="e")
     repeats.arrive(first)
-    repeats.applied(first, _outcome())
+    repeats.settle(first, _outcome(), failed=False)
 
     replay = contribution(event_id="e", headers={"ordersync-replays": 1})
 
     assert repeats.arrive(replay) == Fresh()
 
 
-def test_a_failed_event_is_forgotten_and_its_repeats_are_tried():
-    repeats = Repeats(10)
-    first, again = contribution(event_id="e"), contribution(event_id="e")
+def test_a_repeat_of_an_event_that_failed_gets_the_same_refusal():
+    """Tried anew it could write an old value over a newer one, and one outcome id would say two things."""
+    repeats, refusal = Repeats(10), _outcome("refused")
+    first, waiting = contribution(event_id="e"), contribution(event_id="e")
     repeats.arrive(first)
-    repeats.arrive(again)
+    repeats.arrive(waiting)
 
-    assert repeats.failed(first) == (again,)
-    assert repeats.arrive(again) == Fresh()
+    assert repeats.settle(first, refusal, failed=True) == (waiting,)
+    assert repeats.arrive(waiting) is refusal
+    assert repeats.arrive(contribution(event_id="e")) is refusal
+
+
+@pytest.mark.parametrize("header", ["x-death", "ordersync-replay"])
+def test_what_failed_and_comes_out_of_the_dead_letters_by_hand_is_tried_anew(header):
+    repeats = Repeats(10)
+    first = contribution(event_id="e")
+    repeats.arrive(first)
+    repeats.settle(first, _outcome(), failed=True)
+
+    assert repeats.arrive(contribution(event_id="e", headers={header: "any"})) == Fresh()
+
+
+def test_what_succeeded_and_is_sent_again_by_hand_is_not_written_again():
+    repeats, outcome = Repeats(10), _outcome()
+    first = contribution(event_id="e")
+    repeats.arrive(first)
+    repeats.settle(first, outcome, failed=False)
+
+    assert repeats.arrive(contribution(event_id="e", headers={"x-death": "any"})) is outcome
+
+
+def test_each_replay_has_an_outcome_of_its_own():
+    repeats = Repeats(10)
+    outcomes = [_outcome(f"o{number}") for number in range(3)]
+    for number, outcome in enumerate(outcomes):
+        event = contribution(event_id="e", headers={"ordersync-replays": number})
+        assert repeats.arrive(event) == Fresh()
+        repeats.settle(event, outcome, failed=False)
+
+    for number, outcome in enumerate(outcomes):
+        again = contribution(event_id="e", headers={"ordersync-replays": number})
+        assert repeats.arrive(again) is outcome
 
 
 def test_a_redelivery_takes_the_place_of_a_delivery_whose_channel_died():
@@ -58,12 +93,12 @@ def test_a_redelivery_takes_the_place_of_a_delivery_whose_channel_died():
     late = contribution(event_id="e", epoch=2)
     repeats.arrive(old)
 
-    assert repeats.forget(frozenset({1})) == ()
+    assert repeats.lose(frozenset({1})) == ()
 
     assert repeats.arrive(new) == Fresh()
     assert repeats.arrive(late) == Held()
-    assert repeats.failed(old) == ()  # its call came back: it holds nothing any more
-    assert repeats.applied(new, _outcome()) == (late,)
+    assert repeats.settle(old, _outcome(), failed=True) == ()  # it holds nothing any more
+    assert repeats.settle(new, _outcome(), failed=False) == (late,)
 
 
 def test_a_repeat_on_a_living_channel_is_tried_when_the_other_channel_dies():
@@ -72,7 +107,7 @@ def test_a_repeat_on_a_living_channel_is_tried_when_the_other_channel_dies():
     for event in (old, dying, living, contribution(event_id="other", epoch=2)):
         repeats.arrive(event)
 
-    assert repeats.forget(frozenset({1})) == (living,)
+    assert repeats.lose(frozenset({1})) == (living,)
     assert repeats.arrive(living) == Fresh()
 
 
@@ -81,7 +116,7 @@ def test_the_oldest_outcomes_are_forgotten_first():
     for name in ("e1", "e2", "e3"):
         event = contribution(event_id=name)
         repeats.arrive(event)
-        repeats.applied(event, _outcome(name))
+        repeats.settle(event, _outcome(name), failed=False)
 
     assert repeats.arrive(contribution(event_id="e1")) == Fresh()
     assert isinstance(repeats.arrive(contribution(event_id="e2")), Outgoing)
@@ -111,8 +146,7 @@ def test_at_most_one_delivery_of_an_event_travels_and_memory_is_bounded(steps):
                     assert outcome.body == name.encode()
         elif name in travelling:
             event = travelling.pop(name)
-            done = repeats.applied(event, _outcome(name)) if step == "done" else None
-            released = repeats.failed(event) if done is None else done
+            released = repeats.settle(event, _outcome(name), failed=step == "fail")
             assert list(released) == waiting.pop(name, [])
-        assert len(repeats._outcomes) <= 2
+        assert len(repeats._ended) <= 2
         assert {name for _, name in repeats._held} == set(travelling)

@@ -9,6 +9,7 @@ from pamqp.common import FieldTable
 from service.core.events.deliveries import Delivery
 from service.core.events.events import parse
 from service.core.events.malformed import Malformed
+from service.core.settlement.closing import Closing
 from service.core.settlement.outcomes import conclude_malformed
 from service.watch.metrics import Metrics
 from service.watch.tally import Tally
@@ -38,7 +39,7 @@ def test_an_outcomes_age_counts_from_the_publish_where_that_is_told(
     assert isinstance(malformed, Malformed)
     metrics = Metrics()
 
-    Tally(metrics).settled([conclude_malformed(malformed, SETTLED)], (), SETTLED)
+    Tally(metrics).settled(Closing(1, 0.0, (conclude_malformed(malformed, SETTLED),)), SETTLED)
 
     body, _ = metrics.render()
     (total,) = (

@@ -13,5 +13,6 @@ Its modules:
     throttles  a 429: which limit, until when, who may be using it
     budget     when the next call may leave
     concurrency  how many calls may be in flight
-    pauses     when intake must stop, and when to try again
+    pauses     when calls must stop, and when to try again
+    probe      a call that writes nothing, to find out whether HubSpot answers
 """

@@ -1,12 +1,10 @@
-"""When intake stops, and when to try again.
+"""When calls stop, and when to try again.
 
-Law: an outage, a full day's limit, a bad token, a wrong set-up is nobody's dead letter. Intake stops, what
-is held goes back to the queue, and a probe that writes nothing finds out when to go on. Resuming is
-cautious: as long as no write succeeded since, the next pause is twice as long, because every pause costs
-each held message one of its deliveries.
+Law: an outage, a full day's limit, a bad token, a wrong set-up is nobody's dead letter. Calls stop, what is
+held waits (intake.gate), and a probe that writes nothing finds out when to go on. Resuming is cautious: as
+long as no write succeeded since, the next pause is twice as long.
 
-A throttle passes by itself, and what is held waits for it; one that outlasts LONG_THROTTLE pauses the intake
-like an outage, or everything would be held until custody has to give it back, half an hour later.
+A throttle passes by itself; one that outlasts LONG_THROTTLE is a pause like an outage.
 
 An outage is evidenced by calls that fail as a whole, one after the other, for more than one order, while
 none succeeds. Where only one order fails and no other is there to tell, a probe is asked before the order
@@ -34,9 +32,7 @@ OUTAGE_ORDERS: Final = 2  # distinct orders among them
 LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
 FIRST: Final = 1.0  # seconds before the first probe
 LONGEST: Final = 300.0  # that HubSpot may ask for
-# Where the probe is answered and writes are not: each of these pauses costs what is held one of its 50
-# deliveries. Five minutes would use them up in four hours; this outlasts a night, and is the longest that
-# anybody waits after the cause was mended.
+# Where the probe is answered and writes are not: the longest that anybody waits after the cause was mended.
 LONGEST_IN_VAIN: Final = 1800.0
 SELDOM: Final = 60.0  # between two probes that fail, at the most
 _DOUBLINGS: Final = 11  # enough for both; 2**1024 is no float, and a night has more probes

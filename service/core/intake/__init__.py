@@ -2,8 +2,9 @@
 
 Its modules:
 
-    repeats    the deliveries of an event that is held or was applied already
-    custody    what we hold, since when, and when it has to go back
+    repeats    the deliveries of an event that is held or was settled already
+    custody    what we hold, and since when
+    gate       why calls or deliveries stop, and when they go on
     handover   what a former owner of the queue may still be writing, and who waits for it
     crashes    which message may be the one that kills its process
     sequences  which events are older than what was applied

@@ -31,11 +31,11 @@ class Handover:
     _first: dict[Order, Identified] = field(default_factory=dict)
     _until: float = 0.0
 
-    def arrived(self, contribution: Contribution, now: float) -> None:
+    def arrive(self, contribution: Contribution, now: float) -> None:
         """One delivery: whether it was somebody else's, and what that means for its order."""
         delivery, identity = contribution.delivery, contribution.identity
         if delivery.redelivered and not self._was_ours(contribution):
-            if delivery.epoch not in self._taken:
+            if delivery.epoch not in self._own | self._taken:
                 self._taken.add(delivery.epoch)
                 self._until = now + self.overlap
             if now < self._until:
@@ -50,22 +50,21 @@ class Handover:
         first = self._first.get(contribution.order)
         return 0.0 if first is None or first == contribution.identity else self._until
 
-    def forget(self, dead: frozenset[int]) -> None:
-        """These epochs have ended."""
-        self._own -= dead
-        self._taken -= dead
+    def lose(self, epochs: frozenset[int]) -> None:
+        """These channels have ended."""
+        self._own -= epochs
+        self._taken -= epochs
 
     def _was_ours(self, contribution: Contribution) -> bool:
         """Whether nobody held the message since we did.
 
-        What returned with a channel of ours is led by what we held of it. Behind that may come what
-        was on its way to us and never arrived.
+        What returned with a channel of ours is led by what we held of it (`_own`). What comes behind that and
+        is unknown to us was on its way to us and never read: no takeover, and yet a former owner may be
+        writing it, if we are one ourselves since a moment ago.
         """
         delivery = contribution.delivery
         known = self._returns.get(contribution.identity)
-        if known is None:
-            return delivery.epoch in self._own
-        if delivery.returns <= known + 1 and delivery.epoch not in self._taken:
-            self._own.add(delivery.epoch)
-            return True
-        return False
+        if known is None or delivery.returns > known + 1 or delivery.epoch in self._taken:
+            return False
+        self._own.add(delivery.epoch)
+        return True

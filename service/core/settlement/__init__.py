@@ -5,4 +5,5 @@ Its modules:
     retries   Slot + Verdict -> Finish | PutBack; the one place that decides on retries
     outcome       the outcome as it is published: the documents of its schema
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
+    closing   Settlements that end together: publish, ack, go on
 """

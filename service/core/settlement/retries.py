@@ -39,6 +39,10 @@ class RetryPolicy:
     patience: float = 300.0  # seconds from its first failure to its last try
 
 
+# While a pause stands nobody is given up: what fails then fails for the pause's reason.
+NEVER: Final = RetryPolicy(attempts=10**9, patience=float("inf"))
+
+
 @dataclass(frozen=True, slots=True)
 class Exhausted:
     """Gave up: no verdict of HubSpot's, the last failure's reason."""

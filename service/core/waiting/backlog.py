@@ -18,7 +18,7 @@ from typing import Final, Literal, NamedTuple
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
-from service.core.waiting.slots import Slot, coalesce, slot_of, without_epochs
+from service.core.waiting.slots import Slot, coalesce, forgiven, slot_of, without_epochs
 
 Trigger = Literal["size", "linger", "drain", "retry"]
 
@@ -149,22 +149,22 @@ class Backlog:
         """Stop lingering: whatever is held leaves as soon as it may."""
         self._draining = True
 
-    def forget(self, dead: frozenset[int]) -> tuple[Contribution, ...]:
-        """Drop what waits from channels that died: the broker has it again. In flight stays.
-
-        Returns what was dropped.
-        """
-        dropped: list[Contribution] = []
+    def lose(self, epochs: frozenset[int]) -> None:
+        """Drop what waits from channels that ended: the broker has it again. In flight stays."""
+        before = after = 0
         for lane in self._lanes.values():
-            kept: deque[Slot] = deque()
-            for slot in lane.slots:
-                dropped += (c for c in slot.contributions if c.delivery.epoch in dead)
-                if (left := without_epochs(slot, dead)) is not None:
-                    kept.append(left)
-            lane.slots = kept
-        self.held -= len(dropped)
+            before += sum(len(slot.contributions) for slot in lane.slots)
+            left = (without_epochs(slot, epochs) for slot in lane.slots)
+            lane.slots = deque(slot for slot in left if slot is not None)
+            after += sum(len(slot.contributions) for slot in lane.slots)
+        self.held -= before - after
         self._moor_again()
-        return tuple(dropped)
+
+    def forgive(self) -> None:
+        """What failed so far failed for a reason that has gone: it waits as if it had not been tried."""
+        for lane in self._lanes.values():
+            lane.slots = deque(map(forgiven, lane.slots))
+        self._moor_again()
 
     def waiting(self) -> Iterator[Slot]:
         """Every slot that is not in flight."""

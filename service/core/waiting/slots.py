@@ -89,6 +89,13 @@ def separate(slot: Slot) -> tuple[Slot, ...]:
     )
 
 
+def forgiven(slot: Slot) -> Slot:
+    """The slot as if it had not failed: the failures were nobody's. What it is refused for stays known."""
+    if not slot.failures:
+        return replace(slot, not_before=0.0) if slot.attempts else slot
+    return replace(slot, failures=0, first_sent=None, company=0, not_before=0.0)
+
+
 def without_epochs(slot: Slot, dead: frozenset[int]) -> Slot | None:
     """What is left of a waiting slot when channels have died; None when nothing is."""
     left = tuple(c for c in slot.contributions if c.delivery.epoch not in dead)

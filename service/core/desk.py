@@ -1,0 +1,318 @@
+"""The body of the core: all that is held, from a delivery's arrival to its settlement.
+
+`Desk` is a plain object that a loop feeds and asks, as h11's `Connection` is. It waits for nothing and
+touches nothing: whoever drives it (shell.pipeline, or a simulation in virtual time) does what it returns,
+and tells it what came of it.
+
+    arrive, lose                    what the broker does         -> what was read
+    wait, depart                    when a batch leaves          -> Departure (its calls, as a flow)
+    permits, withdraw               its channel may have ended
+    judged                          HubSpot's verdicts           -> Judgement (its Closing)
+    answers                         what needs no call           -> Closing
+    settled                         a Closing's end: its messages are confirmed, its deliveries acked
+    drain, done                     the end
+    gate, move                      why calls or deliveries stop -> Close | Open | Wait
+
+Laws, each held by the simulation (tests/core/simulation.py) over thousands of seeds: every event gets
+exactly one outcome id; a delivery is acked once, and only after its outcome is confirmed; of an order
+nothing is in flight twice; what HubSpot holds in the end is what the events, one by one, would have left;
+in the end nothing is held.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+from service.core.events.deliveries import Delivery
+from service.core.events.events import Contribution, parse
+from service.core.events.malformed import Malformed
+from service.core.hubspot.budget import FOREVER
+from service.core.hubspot.flows import Flow, flow_for
+from service.core.hubspot.pauses import Doubt, Pause
+from service.core.hubspot.verdicts import Verdict
+from service.core.intake.crashes import Crashes, Suspected
+from service.core.intake.custody import Custody
+from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
+from service.core.intake.handover import Handover
+from service.core.intake.repeats import Fresh, Held, Repeats
+from service.core.intake.sequences import Sequences
+from service.core.outgoing import Outgoing
+from service.core.policies import Policies
+from service.core.reasons import Reason
+from service.core.settlement.closing import Closing, without_a_call
+from service.core.settlement.outcome import Status
+from service.core.settlement.outcomes import conclude
+from service.core.settlement.retries import NEVER, Finish, PutBack, Step, decide
+from service.core.waiting.backlog import Backlog, Batch
+from service.core.waiting.slots import Slot, without_epochs
+
+OUTCOMES: Final = 5_000  # remembered for repeats; about 3 KB each
+REMEMBERED: Final = 10_000  # orders' sequences; deliveries, for takeovers
+
+Read = Contribution | Malformed | Suspected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Departure:
+    """A batch on its way, and the calls that it takes."""
+
+    number: int
+    batch: Batch
+    flow: Flow
+    since: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What became of a batch."""
+
+    steps: tuple[Step, ...]  # one for each slot, in the batch's order
+    closing: Closing | None  # of the slots that are finished
+    pause: Pause | None  # that begins with these verdicts
+
+
+class Desk:
+    """The books. `now` is in monotonic seconds, `stamp` an aware UTC datetime."""
+
+    def __init__(self, policies: Policies, name: str) -> None:
+        """`name` is unique to the process: it starts every trace id."""
+        self._policies, self._name = policies, name
+        self._custody = Custody()
+        self._crashes = Crashes()
+        self._handover = Handover(policies.overlap, REMEMBERED)
+        self._sequences = Sequences(REMEMBERED)
+        self._repeats = Repeats(OUTCOMES)
+        self._backlog = Backlog(policies.batch)
+        self.gate = Gate(policies.longest)
+        self._unanswered: list[Malformed | Contribution] = []  # malformed; condemned unread
+        self._repeated: list[tuple[Delivery, Outgoing]] = []
+        self._out: dict[int, Departure] = {}  # in the order of their departure
+        self._closing: dict[int, Closing] = {}  # in the order of their beginning
+        self._numbers, self._companies = count(1), count(1)
+        self._deadline: float | None = None
+
+    @property
+    def held(self) -> int:
+        """Events that wait for a call or are in one."""
+        return self._backlog.held
+
+    @property
+    def in_flight(self) -> int:
+        """Slots in a call."""
+        return self._backlog.in_flight
+
+    def age(self, now: float) -> float:
+        """Seconds since the oldest delivery came that is neither acked nor the broker's again."""
+        return self._custody.age(now)
+
+    # --- in -------------------------------------------------------------------------------------------
+
+    def arrive(self, delivery: Delivery, now: float) -> Sequence[Read]:
+        """One delivery. Never fails: its faults are its own outcome. Returns what was read."""
+        if self._deadline is not None:
+            return ()  # stopping: it goes back to the queue with its channel
+        self._custody.arrive(delivery, now)
+        suspected = self._crashes.suspects(delivery) if delivery.redelivered else False
+        if self._crashes.calm and not suspected:
+            return (self._read(delivery, now),)
+        begins = suspected and self._crashes.calm
+        self._crashes.wait(delivery)
+        read = self._advance(now)
+        return (Suspected(delivery), *read) if begins else read
+
+    def lose(self, epochs: frozenset[int], now: float) -> Sequence[Read]:
+        """These channels have ended: what waits from them is the broker's again. Told once."""
+        self._custody.lose(epochs)
+        self._backlog.lose(epochs)
+        self._handover.lose(epochs)
+        self._crashes.lose(epochs)
+        self._unanswered = [event for event in self._unanswered if self._ours(event)]
+        self._repeated = [each for each in self._repeated if self._custody.ours(each[0])]
+        for contribution in self._repeats.lose(epochs):
+            self._take_in(contribution, now)
+        return self._advance(now)
+
+    def _advance(self, now: float) -> Sequence[Read]:
+        return [
+            self._read(delivery, now, condemned=guilty) for delivery, guilty in self._crashes.take()
+        ]
+
+    def _read(
+        self, delivery: Delivery, now: float, *, condemned: bool = False
+    ) -> Contribution | Malformed:
+        event = parse(delivery, self._policies.id_property)
+        if isinstance(event, Malformed) or condemned:
+            self._unanswered.append(event)
+            return event
+        self._handover.arrive(event, now)
+        self._take_in(self._sequences.arrive(event), now)
+        return event
+
+    def _take_in(self, contribution: Contribution, now: float) -> None:
+        match self._repeats.arrive(contribution):
+            case Fresh():
+                not_before = self._handover.not_before(contribution, now)
+                self._backlog.add(contribution, now, not_before)
+            case Held():
+                pass
+            case Outgoing() as outcome:
+                self._repeated.append((contribution.delivery, outcome))
+
+    # --- out ------------------------------------------------------------------------------------------
+
+    def wait(self, now: float, line: float) -> float:
+        """Seconds until a batch may leave; FOREVER = when something happens.
+
+        `line`: seconds until there is room for a call.
+        """
+        waits = [FOREVER] if self._deadline is None else [self._deadline - now]
+        due = self._backlog.next_due()
+        if due is not None and self._calling:
+            waits.append(max(due - now, line))
+        return min(waits)
+
+    def depart(self, now: float) -> Departure | None:
+        """The batch that is to leave now, its slots in flight from here on; None when none is due."""
+        batch = self._backlog.take(now) if self._calling else None
+        if batch is None:
+            return None
+        number = next(self._numbers)
+        overtaken = self._sequences.overtaken(batch.slots)
+        name = f"{self._name}-{number}"
+        flow = flow_for(batch, name, self._policies.id_property, overtaken)
+        departure = self._out[number] = Departure(number, batch, flow, now)
+        return departure
+
+    def permits(self, departure: Departure) -> bool:
+        """Whether its next call may start: nothing of the batch went back to the broker."""
+        return all(self._ours(c) for slot in departure.batch.slots for c in slot.contributions)
+
+    def withdraw(self, departure: Departure) -> None:
+        """It was not permitted to go on: what of it is still ours waits again."""
+        del self._out[departure.number]
+        for slot in departure.batch.slots:
+            self._put_back(slot, (slot,))
+
+    def judged(
+        self,
+        departure: Departure,
+        verdicts: Sequence[Verdict],
+        now: float,
+        stamp: datetime,
+        jitter: Callable[[], float],
+    ) -> Judgement:
+        """Its calls are over, with one verdict for each slot."""
+        del self._out[departure.number]
+        batch = departure.batch
+        pause = self.gate.note([slot.order for slot in batch.slots], verdicts, now)
+        policy = self._policies.retry if self._calling else NEVER
+        steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
+        for step in steps:
+            if isinstance(step, PutBack):
+                self._put_back(step.slot, step.slots)
+        finished = tuple(step for step in steps if isinstance(step, Finish))
+        return Judgement(steps, self._close(finished, len(batch.slots), now, stamp), pause)
+
+    @property
+    def _calling(self) -> bool:
+        return self.gate.reason is None
+
+    def _put_back(self, slot: Slot, slots: Iterable[Slot]) -> None:
+        """`slots` wait in its place, without what came on channels that have ended meanwhile."""
+        events = (c for s in slots for c in s.contributions)
+        dead = frozenset(c.delivery.epoch for c in events if not self._ours(c))
+        left = (without_epochs(s, dead) for s in slots) if dead else slots
+        self._backlog.put_back(slot, *(s for s in left if s is not None))
+
+    def _ours(self, event: Contribution | Malformed) -> bool:
+        return self._custody.ours(event.delivery)
+
+    # --- the end of events ----------------------------------------------------------------------------
+
+    def _close(
+        self, finished: tuple[Finish, ...], size: int, now: float, stamp: datetime
+    ) -> Closing | None:
+        settlements = [s for finish in finished for s in conclude(finish, size, stamp)]
+        for settlement in settlements:
+            if settlement.status is Status.APPLIED and settlement.contribution is not None:
+                self._sequences.applied(settlement.contribution)
+        ours = tuple(s for s in settlements if self._custody.ours(s.delivery))
+        closing = Closing(next(self._numbers), now, ours, (), finished)
+        return self._begin(closing) if finished else None
+
+    @property
+    def answerable(self) -> bool:
+        """Whether `answers` has something to say."""
+        return bool(self._unanswered or self._repeated)
+
+    def answers(self, now: float, stamp: datetime) -> Closing | None:
+        """What needs no call, if there is any: malformed events, condemned ones, repeats."""
+        if not self.answerable:
+            return None
+        unanswered, self._unanswered = self._unanswered, []
+        repeated, self._repeated = self._repeated, []
+        settlements = tuple(without_a_call(event, now, stamp) for event in unanswered)
+        return self._begin(Closing(next(self._numbers), now, settlements, tuple(repeated)))
+
+    def settled(self, closing: Closing, now: float) -> Sequence[Read]:
+        """Its messages are confirmed and its deliveries acked: the lanes go on. Told once."""
+        del self._closing[closing.number]
+        for settlement in closing.settlements:
+            # Of a channel that has ended nothing is remembered: the redelivery of this event may be in
+            # its lane again, and that of a newer one not yet. Were the newer one answered from memory,
+            # the older would be written over it.
+            contribution = settlement.contribution
+            if contribution is not None and self._ours(contribution):
+                failed = settlement.dead_letter is not None
+                for repeat in self._repeats.settle(contribution, settlement.outcome, failed=failed):
+                    self._take_in(repeat, now)
+        for finish in closing.finished:
+            self._backlog.finish(finish.slot)
+        deliveries = closing.deliveries
+        self._custody.settle(deliveries)
+        self._crashes.settle(deliveries)
+        return self._advance(now)
+
+    def _begin(self, closing: Closing) -> Closing:
+        self._closing[closing.number] = closing
+        return closing
+
+    # --- the gate and the end -------------------------------------------------------------------------
+
+    def answered(
+        self, question: Standing | Doubt, trouble: Reason | None, now: float
+    ) -> Resumed | ProbeFailed | Pause | None:
+        """A probe's answer to `gate.question`; `trouble` None = HubSpot answers as it should."""
+        told = self.gate.answered(question, trouble, now)
+        if isinstance(told, Resumed):
+            self._backlog.forgive()
+        return told
+
+    def move(self, now: float) -> Close | Open | Wait:
+        """What is to be done with the channels."""
+        return self.gate.move(self._custody, self._publishing(now), now)
+
+    def drain(self, now: float) -> None:
+        """Take nothing in any more, stop lingering, and be done when the grace is over."""
+        self._deadline = now + self._policies.grace
+        self._crashes.drain()
+        self.gate.drain()
+        self._backlog.drain()
+
+    def done(self, now: float) -> bool:
+        """Stopping, and nothing is left that could be settled before the grace is over."""
+        if self._deadline is None:
+            return False
+        if now >= self._deadline:
+            return True
+        if self._out or self._closing or self.answerable:
+            return False
+        due = self._backlog.next_due()
+        return due is None or due > self._deadline or not self._calling
+
+    def _publishing(self, now: float) -> float | None:
+        """Seconds since the oldest closing began; None = there is none."""
+        oldest = next(iter(self._closing.values()), None)
+        return None if oldest is None else now - oldest.since

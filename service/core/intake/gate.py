@@ -1,0 +1,194 @@
+"""What stands in the way: of calls, and of deliveries.
+
+Laws. A pause holds: no batch leaves, and what is held stays with us, because on RabbitMQ before 4.3 whatever
+goes back, however it goes, costs each message one of its deliveries (50). So pauses cost nothing, however
+many there are. Only what was held for `longest` goes back, a moment before the broker would fetch it
+(consumer_timeout) by closing the channel on us. Intake then stays closed for as long as something stands in
+its way: a pause, or a publish that hangs. And what has used up WORN of its deliveries is fetched again later
+and later (`rest`): the broker's limit is out of reach, whatever fails for however long.
+
+    calls       open ──── Pause noted, or Doubt confirmed ───► stopped ──── probe answered ───► open
+    deliveries  open ──── the oldest is `longest` old ───────► closed ───── nothing is held,
+                                                                            no pause, no publish,
+                                                                            rested ───────────► open
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from service.core.events.order_event import Order
+from service.core.hubspot.budget import FOREVER
+from service.core.hubspot.pauses import Doubt, Pause, Pulse
+from service.core.hubspot.verdicts import Verdict
+from service.core.intake.custody import Custody
+from service.core.reasons import Reason
+
+WORN: Final = 10  # returns: a fifth of the broker's limit
+REST: Final = 1800.0  # seconds; doubles with every return beyond WORN
+HANGING: Final = 300.0  # seconds under way after which a publish is what keeps things from ending
+_DOUBLINGS: Final = 24  # 2**24 half hours outlive everybody
+
+
+class Overdue(StrEnum):
+    """Why something was held for so long that it goes back."""
+
+    PAUSED = "the intake is paused"
+    UNPUBLISHED = "outcomes cannot be published"
+    HELD = "the broker would take it back soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the channels: what is held goes back."""
+
+    why: Overdue
+    seconds: float  # that the oldest was held
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Consume again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do for so many seconds, or until something happens."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pause that stands: since when, and when the next probe is due."""
+
+    reason: Reason
+    since: float
+    probe_at: float
+    probes: int = 0  # that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A pause is over."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """A pause goes on; the next probe in `seconds`."""
+
+    reason: Reason
+    seconds: float
+
+
+class Gate:
+    """`reason` says why nothing leaves; `move` says what is to be done with the channels."""
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest  # seconds that anything may be held
+        self._pulse = Pulse()
+        self._trouble: Standing | Doubt | None = None
+        self._closed = False
+        self._rest_until = 0.0
+        self._draining = False
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why no call leaves; None = they do."""
+        return self._trouble.reason if isinstance(self._trouble, Standing) else None
+
+    def drain(self) -> None:
+        """The service stops: the channels stay as they are, and nobody asks HubSpot any more."""
+        self._draining = True
+
+    # --- calls ----------------------------------------------------------------------------------------
+
+    def note(
+        self, orders: Sequence[Order], verdicts: Sequence[Verdict], now: float
+    ) -> Pause | None:
+        """Take in one call's verdicts; returns the pause that begins with them."""
+        trouble = self._pulse.note(orders, verdicts, now)
+        match trouble:
+            case Pause() if self.reason is None:
+                return self._begin(trouble, now)
+            case Doubt() if self._trouble is None:
+                self._trouble = trouble
+        return None
+
+    def question(self, now: float) -> Standing | Doubt | float:
+        """The trouble about which HubSpot is to be asked now, or the seconds until then."""
+        match self._trouble:
+            case _ if self._draining:
+                return FOREVER
+            case Standing(probe_at=moment) if now < moment:
+                return moment - now
+            case None:
+                return FOREVER
+            case trouble:
+                return trouble
+
+    def answered(
+        self, question: Standing | Doubt, trouble: Reason | None, now: float
+    ) -> Resumed | ProbeFailed | Pause | None:
+        """A probe's answer; `trouble` None = HubSpot answers as it should."""
+        if question is not self._trouble:
+            return None  # something else has happened since
+        match question:
+            case Doubt() if trouble is None:
+                self._trouble = None
+                return None
+            case Doubt():
+                return self._begin(self._pulse.confirmed(question), now)
+            case Standing() if trouble is None:
+                self._trouble = None
+                return Resumed(now - question.since)
+            case Standing():
+                return self._fail(question, trouble, now)
+
+    def _begin(self, pause: Pause, now: float) -> Pause:
+        self._trouble = Standing(pause.reason, now, now + pause.seconds)
+        return pause
+
+    def _fail(self, standing: Standing, trouble: Reason, now: float) -> ProbeFailed:
+        probes = standing.probes + 1
+        seconds = self._pulse.probe_failed(probes)
+        self._trouble = replace(standing, reason=trouble, probe_at=now + seconds, probes=probes)
+        return ProbeFailed(trouble, seconds)
+
+    # --- deliveries -----------------------------------------------------------------------------------
+
+    def move(self, custody: Custody, publishing: float | None, now: float) -> Close | Open | Wait:
+        """What is to be done with the channels.
+
+        `publishing`: seconds that the oldest publish under way has taken; None = none is under way.
+        """
+        if self._draining:
+            return Wait(FOREVER)
+        if not self._closed:
+            age = custody.age(now)
+            if age < self._longest:
+                return Wait(self._longest - age)
+            return self._close(age, custody.returns, publishing or 0.0, now)
+        if not custody.empty or publishing is not None or self.reason is not None:
+            return Wait(FOREVER)
+        if now < self._rest_until:
+            return Wait(self._rest_until - now)
+        self._closed = False
+        return Open()
+
+    def _close(self, age: float, returns: int, publishing: float, now: float) -> Close:
+        self._closed = True
+        if self.reason is not None:
+            why = Overdue.PAUSED
+        else:
+            why = Overdue.UNPUBLISHED if publishing >= HANGING else Overdue.HELD
+        self._rest_until = now if why is Overdue.HELD else now + rest(returns)
+        return Close(why, age)
+
+
+def rest(returns: int) -> float:
+    """Seconds for which what went back so often stays in the queue."""
+    return REST * 2 ** min(returns - WORN, _DOUBLINGS) if returns >= WORN else 0.0

@@ -1,0 +1,94 @@
+"""Carries out what core.intake.gate decides: channels are closed and opened, HubSpot is asked how it is."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.core.desk import Desk
+from service.core.hubspot.pauses import Doubt, Pause
+from service.core.hubspot.probe import probe, trouble
+from service.core.intake.gate import Close, Open, ProbeFailed, Resumed, Standing, Wait
+from service.shell.line import Line
+from service.shell.wake import Wake
+from service.watch.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.shell.pipeline import Shell
+
+log = structlog.get_logger(__name__)
+
+
+class Gatekeeper:
+    """`channels` and `probes` run until they are cancelled; `begun` is told of every pause."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        line: Line,
+        shell: "Shell",
+        metrics: Metrics,
+        id_property: str,
+        resumed: Callable[[], None],
+    ) -> None:
+        self._resumed = resumed
+        self._desk, self._line, self._shell, self._metrics = desk, line, shell, metrics
+        self._id_property = id_property
+        self._channels, self._probes = Wake(), Wake()
+
+    def up(self) -> None:
+        """Something has changed."""
+        self._channels.up()
+        self._probes.up()
+
+    def begun(self, pause: Pause | None) -> None:
+        """A pause begins."""
+        if pause is not None:
+            reason = pause.reason
+            self._metrics.pauses.begin(reason.code, self._shell.now)
+            log.error(
+                "intake_paused", reason=reason.code, message=reason.message, seconds=pause.seconds
+            )
+
+    async def channels(self) -> None:
+        """Give back what was held too long, and consume again when nothing stands in the way."""
+        while True:
+            self._channels.hush()
+            match self._desk.move(self._shell.now()):
+                case Close(why, seconds):
+                    log.warning("given_back", seconds=round(seconds, 1), why=why)
+                    self._shell.close_intake()
+                case Open():
+                    self._shell.open_intake()
+                case Wait(seconds):
+                    await self._channels.within(seconds)
+
+    async def probes(self) -> None:
+        """Ask HubSpot when it is time to, until it answers."""
+        while True:
+            self._probes.hush()
+            match self._desk.gate.question(self._shell.now()):
+                case float() as wait:
+                    await self._probes.within(wait)
+                case question:
+                    await self._ask(question)
+                    self._channels.up()
+
+    async def _ask(self, question: Standing | Doubt) -> None:
+        call = probe(self._id_property)
+        reply = await self._line.call(call, "probe")
+        found = trouble(call, reply, self._id_property)
+        match self._desk.answered(question, found, self._shell.now()):
+            case Resumed(seconds):
+                self._metrics.pauses.end()
+                self._resumed()
+                log.info("intake_resumed", after=round(seconds, 1))
+            case ProbeFailed(reason, seconds):
+                self._metrics.pauses.begin(reason.code, self._shell.now)
+                log.warning(
+                    "probe_failed", reason=reason.code, message=reason.message, seconds=seconds
+                )
+            case Pause() as pause:
+                self.begun(pause)
+            case None:
+                pass
