@@ -130,6 +130,7 @@ class Service:
             settings.rabbitmq.queues,
             prefetch=settings.rabbitmq.prefetch,
             lease=settings.rabbitmq.heartbeat,
+            memory=settings.rabbitmq.memory << 20,
             arrived=self._arrive,
             lost=self._lose,
         )

@@ -166,7 +166,8 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
     Raises:
         DeadLettersError: somebody else is looking, or looking would cost letters.
     """
-    inbox = Inbox()  # properties that nobody can decode must not end the look at the other letters
+    # Properties that nobody can decode, or a body too large to hold, must not end the look at the others.
+    inbox = Inbox(largest=letters.READABLE)
     connection = await connect(url, "ordersync dlq", Wire(inbox))
     inbox.learn(connection.server_properties)
     try:

@@ -8,6 +8,7 @@ from io import FileIO
 from typing import Any
 
 import orjson
+import structlog
 
 from service.core.events.deliveries import Delivery
 from service.core.headers import producers
@@ -16,6 +17,8 @@ from service.core.letters.sieve import Sieve
 from service.core.visible import visible_json
 from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender
+
+log = structlog.get_logger(__name__)
 
 
 class ExportError(Exception):
@@ -34,7 +37,7 @@ async def export(
     """
     written, window, file = 0, list[Found](), _Lines(to)
     async for found in looker.read():
-        if not sieve.takes(found.letter, found.delivery.body):
+        if not sieve.takes(found.letter, found.delivery.body) or _too_large(found):
             continue
         file.write(line(found))
         written += 1
@@ -108,7 +111,7 @@ async def park(
     await sender.keep_queue(looker.queue + PARKED)
     moved, window = 0, list[Found]()
     async for found in looker.read():
-        if not sieve.takes(found.letter, found.delivery.body):
+        if not sieve.takes(found.letter, found.delivery.body) or _too_large(found):
             continue
         window.append(found)
         moved += 1
@@ -129,6 +132,13 @@ async def _move(looker: Looker, sender: Sender, window: list[Found]) -> None:
     )
     for found in window:
         await looker.take(found)
+
+
+def _too_large(found: Found) -> bool:
+    """Whether its body was not read, so that it cannot be elsewhere."""
+    if found.delivery.unread:
+        log.warning("letter_too_large", id=found.letter.id, bytes=found.letter.size)
+    return found.delivery.unread is not None
 
 
 def line(found: Found) -> bytes:

@@ -6,6 +6,7 @@ Its modules:
     wire       one connection's bytes: ours written at once, the broker's offered before aiormq reads them
     frames     AMQP's frames, as bytes
     consumer   RabbitMQ -> Delivery, and back: ack
+    epoch      one channel's life: what it delivered, and what of it was settled
     inbox      the consuming connection's frames -> deliveries
     lease      no call without the broker's word that the queue is still ours
     publisher  outcomes and dead letters -> RabbitMQ, confirmed

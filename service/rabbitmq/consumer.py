@@ -3,7 +3,7 @@
 Laws. A delivery belongs to its epoch, the channel that it came on: when that ends, its deliveries are the
 broker's again and nothing is acked for it, anywhere. Callbacks only hand over. A single-active-consumer
 queue is never left by basic.cancel (the next consumer would start while ours still holds messages):
-leaving is closing. An ack names a tag that is unacked, or the broker closes the channel (406).
+leaving is closing. The bodies that are held are bounded in bytes, whatever the prefetch (core/intake/load).
 
 Channels are aiormq's: aio-pika's message objects cost more than all else that is done with a message.
 """
@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import aiormq
 import structlog
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from pamqp.commands import Basic
-from pamqp.frame import marshal
+from aiormq.abc import AbstractConnection, DeliveredMessage
 
 from service.core.events.deliveries import Delivery
+from service.core.intake.load import Load
 from service.rabbitmq.connection import LOST, connect
+from service.rabbitmq.epoch import Epoch
 from service.rabbitmq.inbox import Inbox
 from service.rabbitmq.lease import Lease
 from service.rabbitmq.wire import Wire
@@ -35,36 +35,11 @@ OPENING: Final = (
 CLOSING: Final = 2.0  # seconds for a farewell; what is unacked goes back without one, too
 
 
-class _Epoch:
-    """One channel's life: what it delivered and what of it was acked."""
-
-    def __init__(self, number: int, queue: str, channel: AbstractChannel, wire: Wire) -> None:
-        self.number, self.queue, self.channel, self._wire = number, queue, channel, wire
-        self._low = 0  # every tag up to this one is acked
-        self._above: set[int] = set()  # acked tags above a gap
-
-    def ack(self, tags: Sequence[int]) -> None:
-        """Ack exactly `tags` (ascending, unacked): computed and written in one step."""
-        frames = self.acks(tags)
-        self._wire.write(b"".join(marshal(frame, self.channel.number) for frame in frames))
-
-    def acks(self, tags: Sequence[int]) -> list[Basic.Ack]:
-        """The fewest frames that ack exactly `tags` (ascending, unacked)."""
-        reached = 0  # the highest of `tags` with no gap below it
-        waiting = self._above.union(tags)
-        low = self._low
-        while low + 1 in waiting:
-            low += 1
-            waiting.discard(low)
-        self._low, self._above = low, waiting
-        if within := [tag for tag in tags if tag <= low]:
-            reached = within[-1]
-        frames = [Basic.Ack(delivery_tag=tag) for tag in tags if tag > reached]
-        return [Basic.Ack(delivery_tag=reached, multiple=True), *frames] if reached else frames
-
-
 class Consumer:
-    """Consumes while it is open; hands over deliveries, and says which epochs have ended."""
+    """Consumes while it is open; hands over deliveries, and says which epochs have ended.
+
+    `prefetch` in messages per queue, `lease` in seconds, `memory` in bytes of bodies.
+    """
 
     def __init__(
         self,
@@ -73,15 +48,17 @@ class Consumer:
         *,
         prefetch: int,
         lease: float,
+        memory: int,
         arrived: Callable[[Delivery], None],
         lost: Callable[[frozenset[int]], None],
     ) -> None:
         self._url = url
         self._queues, self._prefetch = queues, prefetch
-        self._lease = Lease(lease)
+        self._lease, self._pause = Lease(lease), lease / 2
+        self._load, self._freed, self._spent = Load(memory), asyncio.Event(), asyncio.Event()
         self._arrived, self._lost = arrived, lost
         self._numbers = count(1)
-        self._epochs: dict[int, _Epoch] = {}
+        self._epochs: dict[int, Epoch] = {}
         self._consumed = False
         self._wanted = asyncio.Event()
         self._unwanted = asyncio.Event()
@@ -129,9 +106,13 @@ class Consumer:
         names a tag that is acked already, and the broker closes the channel (406).
         """
         for number, group in groupby(deliveries, key=lambda delivery: delivery.epoch):
-            epoch = self._epochs.get(number)
+            epoch, settled = self._epochs.get(number), list(group)
             if epoch is not None and not epoch.channel.is_closed:
-                epoch.ack(sorted(delivery.tag for delivery in group))
+                epoch.settle(settled)
+                self._load.settled(settled)
+        self._freed.set()
+        if self._load.spent:
+            self._spent.set()
 
     async def _consume(self) -> None:
         self._consumed = False
@@ -139,7 +120,7 @@ class Consumer:
             self._unwanted.clear()  # which ended the connection before this one
         async with asyncio.timeout(OPENING):
             over = asyncio.Event()
-            wire = Wire(inbox := Inbox(over.set))
+            wire = Wire(inbox := Inbox(over.set), self._room)
             connection = await connect(self._url, "ordersync", wire)
         inbox.learn(connection.server_properties)
         proving: asyncio.Task[None] | None = None
@@ -159,18 +140,36 @@ class Consumer:
                 async with asyncio.timeout(CLOSING):
                     await connection.close()
 
+    async def _room(self) -> None:
+        """Return when more may be read: there is memory for it, or it will not be kept.
+
+        Not reading is for a moment only. The broker's word on the lease comes behind what it has sent,
+        and without it no call starts that would make room.
+        """
+        if not self._load.full or self._load.overflowing:
+            return
+        try:
+            async with asyncio.timeout(self._pause):
+                while self._load.full:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            log.warning("memory_full", held=self._load.held)
+            self._load.overflow()
+
     async def _until_over(
         self, over: asyncio.Event, closings: Sequence[asyncio.Future[Any]]
     ) -> None:
-        """Return when closed by us; raise what ended the connection or one of its channels.
+        """Return when we are to close it; raise what ended the connection or one of its channels.
 
         `over` is set when the end is read: aiormq tells of it only when it has cleared up, and that is
         half a minute later where the peer is gone without a word.
         """
         unwanted = asyncio.create_task(self._unwanted.wait())
+        spent = asyncio.create_task(self._spent.wait())
         ended = asyncio.create_task(over.wait())
         try:
-            waiting: list[asyncio.Future[Any]] = [unwanted, ended, *closings]
+            waiting: list[asyncio.Future[Any]] = [unwanted, spent, ended, *closings]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for closing in closings:
                 if closing.done():
@@ -183,14 +182,14 @@ class Consumer:
                 raise
             raise aiormq.exceptions.ConnectionClosed(320, "the connection is gone") from error
         finally:
-            unwanted.cancel()
-            ended.cancel()
+            for waiter in (unwanted, spent, ended):
+                waiter.cancel()
 
     async def _open_epoch(
         self, connection: AbstractConnection, wire: Wire, inbox: Inbox, queue: str
-    ) -> _Epoch:
+    ) -> Epoch:
         channel = await connection.channel(publisher_confirms=False)
-        epoch = _Epoch(next(self._numbers), queue, channel, wire)
+        epoch = Epoch(next(self._numbers), queue, channel, wire)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
         await channel.basic_qos(prefetch_count=self._prefetch)
         self._epochs[epoch.number] = epoch
@@ -200,7 +199,7 @@ class Consumer:
         return epoch
 
     def _hand_over(self, delivery: Delivery) -> None:
-        if delivery.epoch in self._epochs:
+        if delivery.epoch in self._epochs and self._load.takes(delivery):
             self._arrived(delivery)
 
     def _cancelled(self, queue: str) -> None:
@@ -213,8 +212,11 @@ class Consumer:
 
     def _end(self) -> None:
         self._lease.end()
+        self._spent.clear()
         ended, self._epochs = frozenset(self._epochs), {}
         if ended:
+            self._load.lost()
+            self._freed.set()
             self._lost(ended)
 
 

@@ -5,6 +5,7 @@ its way in. `Inbox` takes the deliveries out of what arrives on a wire and leave
 to read. A channel's content frames never interleave (AMQP 0-9-1, 4.2.6), so that one half-read delivery
 per channel is all that it ever holds.
 
+A body that is too large is never joined: its bytes go by, and the delivery says how many they were.
 Properties that cannot be decoded are one message's fault, not the connection's: it is handed over without.
 """
 
@@ -13,13 +14,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 from aiormq.exceptions import InvalidFrameError
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from service.core.events.deliveries import DELIVERED, Delivery, counter_of
+from service.core.events.deliveries import (
+    DELIVERED,
+    READ_AT_MOST,
+    Delivery,
+    Unread,
+    counter_of,
+)
 from service.rabbitmq.frames import BODY, HEADER, METHOD, UNDECODABLE
 
 _DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
@@ -35,19 +43,24 @@ class _Reading:
     queue: str
     deliver: Callable[[Delivery], None]
     counter: str
+    largest: int  # bytes of a body that is held
     method: bytes | None = None
     properties: Basic.Properties | None = None
     fault: str | None = None
     missing: int = 0  # bytes of the body
+    size: int = 0  # bytes of a body that is too large to be held
+    digest: blake2b | None = None  # of the same
     body: list[bytes] = field(default_factory=list)
 
 
 class Inbox:
     """Reads a consuming connection's frames: name the channels whose deliveries to take."""
 
-    def __init__(self, ended: Callable[[], None] = lambda: None) -> None:
-        """`ended` is told when the connection's end is read."""
-        self.ended = ended
+    def __init__(
+        self, ended: Callable[[], None] = lambda: None, *, largest: int = READ_AT_MOST
+    ) -> None:
+        """`ended` is told when the connection's end is read; of bodies above `largest` only the size is."""
+        self.ended, self._largest = ended, largest
         self._channels: dict[int, _Reading] = {}
         self._counter = DELIVERED
 
@@ -60,7 +73,7 @@ class Inbox:
         self, channel: int, epoch: int, queue: str, deliver: Callable[[Delivery], None]
     ) -> None:
         """From now on the channel's deliveries are `deliver`'s; it must not fail."""
-        self._channels[channel] = _Reading(epoch, queue, deliver, self._counter)
+        self._channels[channel] = _Reading(epoch, queue, deliver, self._counter, self._largest)
 
     def take(self, kind: int, channel: int, payload: bytes, now: datetime) -> bool:
         """Whether the frame is a part of a delivery."""
@@ -81,9 +94,14 @@ def _take(reading: _Reading, kind: int, payload: bytes, now: datetime) -> bool:
         return False
     if kind == HEADER and reading.properties is None:
         (reading.missing,) = _SIZE.unpack_from(payload)
+        if reading.missing > reading.largest:
+            reading.size, reading.digest = reading.missing, blake2b(digest_size=16)
         reading.properties, reading.fault = _properties(payload)
     elif kind == BODY and reading.properties is not None:
-        reading.body.append(payload)
+        if reading.digest is None:
+            reading.body.append(payload)
+        else:
+            reading.digest.update(payload)
         reading.missing -= len(payload)
     else:
         raise InvalidFrameError(f"a delivery's content was expected, not a frame of kind {kind}")
@@ -111,8 +129,9 @@ def _hand_over(
         now,
         reading.fault,
         reading.counter,
+        None if reading.digest is None else Unread(reading.size, reading.digest.digest()),
     )
-    reading.method, reading.properties, reading.body = None, None, []
+    reading.method, reading.properties, reading.body, reading.digest = None, None, [], None
     reading.deliver(delivery)
 
 

@@ -160,8 +160,13 @@ class RabbitMQ(Named, _Address):
     model_config = ConfigDict(extra="forbid")
 
     # Quorum queues deliver at most 2000 unacknowledged messages a channel.
-    prefetch: int = Field(
-        2000, ge=1, le=2000, description="events held unacknowledged, per queue; bounds memory"
+    prefetch: int = Field(2000, ge=1, le=2000, description="events held unacknowledged, per queue")
+    memory: int = Field(
+        64,
+        ge=4,
+        le=4096,
+        description="MB that held events may take at most, whatever the prefetch: their bodies, what "
+        "is read of them, and their calls. The process itself takes about 80 MB more",
     )
     # A silent peer is noticed after two to three intervals: with the client's default, 60 s,
     # minutes.

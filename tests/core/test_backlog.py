@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.core.events.order_event import Operation
-from service.core.waiting.backlog import BUSY, HISTORIES, PATIENCE, Backlog, BatchPolicy
+from service.core.waiting.backlog import BUSY, CALL_BYTES, HISTORIES, PATIENCE, Backlog, BatchPolicy
 from service.core.waiting.slots import coalesce, separate, slot_of
 from tests.strategies import OPERATIONS, VALUES, contribution
 
@@ -49,6 +49,24 @@ def test_a_part_of_a_batch_leaves_when_its_oldest_has_lingered():
 
     assert batch is not None
     assert (_keys(batch), batch.trigger) == (["A-1", "A-2"], "linger")
+
+
+def test_a_batch_of_large_events_is_bounded_in_bytes():
+    """What is left over leaves next; one that alone is larger travels alone."""
+    policy = BatchPolicy(size=100, linger=LINGER)
+    backlog = Backlog(policy)
+    for number in range(100):
+        event = contribution(key=f"A-{number}")
+        backlog.add(replace(event, delivery=replace(event.delivery, body=bytes(250_000))), 0.0)
+
+    batches = []
+    while (batch := backlog.take(LINGER * PATIENCE)) is not None:
+        batches.append(batch)
+
+    bodies = [sum(len(s.contributions[0].delivery.body) for s in b.slots) for b in batches]
+    assert sum(map(len, map(_keys, batches))) == 100
+    assert all(size < CALL_BYTES + 250_000 for size in bodies)
+    assert len(batches) == 6
 
 
 def test_nothing_waits_nothing_is_due():

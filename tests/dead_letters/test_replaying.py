@@ -20,7 +20,7 @@ import pytest
 from service import app
 from service.contract.event_files import from_ndjson
 from service.contract.publish import Target, publish
-from service.core.letters.letters import read
+from service.core.letters.letters import READABLE, read
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code
 from service.settings.config import Settings
@@ -399,6 +399,29 @@ async def test_parked_letters_are_out_of_the_way_and_kept(amqp_url, command_envi
     again = await dlq(command_environment, "replay", "--queue", f"{QUEUE}.nowhere")
     assert again.returncode == 1
     assert b"check its name" in again.stderr
+
+
+async def test_a_letter_too_large_to_be_read_is_told_and_stays(
+    amqp_url, command_environment, tmp_path
+):
+    """No command holds it, and none takes it off: replay, park and export leave it where it is."""
+    await prepared(amqp_url)
+    giant = replace(letter(event(1, "A-1", total="soon")), body=b"x" * (READABLE + 1))
+    await bury(amqp_url, [giant])
+
+    listed = await dlq(command_environment, "ls", "-o", "json")
+    replayed = await dlq(command_environment, "replay", "--wait", "0", "--dry-run")
+    exported = await dlq(
+        command_environment, "export", "--to", str(tmp_path / "letters"), "--remove", "--yes"
+    )
+    parked = await dlq(command_environment, "park", "--since", "2020-01-01")
+
+    assert READABLE + 1 in [row["size"] for row in orjson.loads(listed.stdout)]
+    assert b"too large" in replayed.stdout + replayed.stderr
+    for done in (parked, exported):
+        assert b"letter_too_large" in done.stderr, done.stderr.decode()
+    ((body, _),) = await drained(amqp_url)
+    assert body == giant.body
 
 
 pytestmark = pytest.mark.timeout(180)

@@ -1,7 +1,7 @@
 """Whatever a producer sends: an outcome and a dead letter with a sentence, or it is served. Nothing stops."""
 
 import struct
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -167,3 +167,24 @@ async def test_both_content_modes_are_served(amqp_url: str, mode: str) -> None:
     assert outcome["data"]["status"] == "applied"
     assert outcome["data"]["created"] is True
     assert on.twin.state(by="shop_order_id")["A-1"]["properties"]["hs_order_name"] == "x"
+
+
+async def test_a_giant_is_an_outcome_here_and_a_dead_letter_of_the_brokers(amqp_url: str) -> None:
+    """20 MB, twice the same bytes: never held here, byte for byte there, and their neighbours are written."""
+    giant = b"x" * (20 << 20)
+    async with running(amqp_url) as on:
+        for number in range(2):
+            await on.publish(
+                orjson.dumps(GOOD | {"id": f"beside-{number}", "subject": f"A-{number}"})
+            )
+            await on.publish(giant, message_id=f"giant-{number}")
+        await on.until(lambda: len(on.outcomes) == 4 and len(on.dead_letters) == 2)
+        left = await on.channel.queue_declare("orders.events", passive=True)
+
+    said = [(o["data"]["status"], (o["data"]["reason"] or {}).get("code")) for o in on.outcomes]
+    assert sorted(said, key=str) == [("applied", None)] * 2 + [("malformed", "oversized")] * 2
+    assert len({outcome["id"] for outcome in on.outcomes}) == 4
+    assert all(letter.body == giant for letter in on.dead_letters)
+    deaths = [(letter.header.properties.headers or {})["x-death"] for letter in on.dead_letters]
+    assert [death[0]["reason"] for death in cast("Any", deaths)] == ["rejected"] * 2
+    assert left.message_count == 0

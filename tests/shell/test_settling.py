@@ -29,6 +29,7 @@ async def test_three_hundred_settlements_at_once_cost_no_channel(amqp_url: str) 
         ["orders.events"],
         prefetch=2000,
         lease=10.0,
+        memory=64 << 20,
         arrived=arrived.append,
         lost=ended.update,
     )

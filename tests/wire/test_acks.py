@@ -24,6 +24,7 @@ class Intake:
             [QUEUE],
             prefetch=prefetch,
             lease=10.0,
+            memory=64 << 20,
             arrived=self.arrived.append,
             lost=self.ended.update,
         )

@@ -86,10 +86,11 @@ class Transport(asyncio.Transport):
 
     def send(self, data: bytes) -> None:
         """Bytes for the client, cut anywhere."""
-        while data:
-            size = self._chance.choice((1, 7, 8, 300, 4096, 65536))
-            self._down.append(data[:size])
-            data = data[size:]
+        at = 0
+        while at < len(data):
+            size = self._chance.choice((1, 7, 8, 300, 4096, 65536, max(65536, len(data) // 50)))
+            self._down.append(data[at : at + size])
+            at += size
         self._later("down", self._deliver)
 
     def finish(self) -> None:

@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from service.core.headers import DEATH, FORCE, PREFIX, REPLAYS
 
 DELIVERED: Final = "x-delivery-count"
 ACQUIRED: Final = "x-acquired-count"
+READ_AT_MOST: Final = 1024 * 1024  # bytes of one body; four times what an order event may have
+
+
+class Unread(NamedTuple):
+    """What is known of a body that is too large to be held: it went by as it came."""
+
+    size: int  # bytes
+    digest: bytes
 
 
 def counter_of(version: str) -> str:
@@ -51,6 +59,12 @@ class Delivery:
     received_at: datetime
     fault: str | None = None  # why its properties could not be read
     counter: str = DELIVERED  # the header in which the broker counts returns
+    unread: Unread | None = None  # the body is too large to be here
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body, here or not."""
+        return self.unread.size if self.unread else len(self.body)
 
     @property
     def returns(self) -> int:

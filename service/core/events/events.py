@@ -63,10 +63,8 @@ def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
     """Read one delivery; `id_property` is the configured default. Total: it never raises."""
     document: Any = None
     try:
-        if len(delivery.body) > MAX_BODY:
-            raise _Unreadable(  # noqa: TRY301  (the one way out)
-                Code.OVERSIZED, "", f"the body has {len(delivery.body)} bytes, more than {MAX_BODY}"
-            )
+        if delivery.size > MAX_BODY:
+            raise _Unreadable(Code.OVERSIZED, "", _oversized(delivery))  # noqa: TRY301  (the one way out)
         if delivery.fault is not None:
             document = leniently(delivery.body)
             raise _Unreadable(  # noqa: TRY301
@@ -85,6 +83,13 @@ def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
         document = document if document is not None else _attributes(delivery)
         code, faults = error.code, (error.fault,)
     return Malformed(delivery, code, faults, identity_of(document))
+
+
+def _oversized(delivery: Delivery) -> str:
+    said = f"the body has {delivery.size} bytes, more than {MAX_BODY}"
+    if delivery.unread:
+        said += "; it was not read, and RabbitMQ itself moves the message to the dead letters"
+    return said
 
 
 def _is_structured(delivery: Delivery) -> bool:

@@ -26,6 +26,9 @@ from service.core.outgoing import iso
 from service.core.reasons import Reason
 
 Maker = Literal["ordersync", "broker", "unknown"]
+READABLE: Final = (
+    16 << 20
+)  # bytes of a body that is read: all that RabbitMQ 4 takes (max_message_size)
 _BROKERS: Final[Mapping[str, str]] = {
     "delivery_limit": "the broker delivered it more often than the queue allows, and nobody settled it",
     "expired": "its time to live ran out in the queue",
@@ -101,11 +104,11 @@ def read(delivery: Delivery, id_property: str | None) -> Letter:
             "first_failed_at": said["first_failed_at"] or said["failed_at"],
             "message_id": message_id,
         },
-        id=event_id or message_id or _digest(delivery.body),
+        id=event_id or message_id or _digest(delivery),
         made_by=_MAKERS.get(said["status"], "ordersync"),
         type=known.type,
         time=known.time,
-        size=len(delivery.body),
+        size=delivery.size,
     )
 
 
@@ -148,7 +151,8 @@ def _death(headers: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return first if isinstance(first, dict) else None
 
 
-def _digest(body: bytes) -> str:
+def _digest(delivery: Delivery) -> str:
+    body = delivery.unread.digest if delivery.unread else delivery.body
     return f"body-{blake2b(body, digest_size=8).hexdigest()}"
 
 

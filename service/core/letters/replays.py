@@ -17,7 +17,7 @@ from service.core.events.deliveries import Delivery, Properties
 from service.core.events.events import Contribution, parse
 from service.core.headers import FIRST_FAILED_AT, FORCE, HISTORY, REPLAY, REPLAYS
 from service.core.letters.failure import HISTORY_MAX
-from service.core.letters.letters import Letter
+from service.core.letters.letters import READABLE, Letter
 from service.core.letters.mends import CHANGE_MAX, Mend, mended
 
 RAMP: Final = (1, 5, 25, 100)
@@ -58,6 +58,8 @@ def obstacle(letter: Letter, max_replays: int, to: Inputs | Address) -> str | No
     """Why a letter is not replayed; None = it may be. `to`: the inputs, or where the operator says."""
     if letter.replays >= max_replays:
         return f"replayed {letter.replays} times already (--max-replays)"
+    if letter.size > READABLE:
+        return f"its body has {letter.size} bytes: too large to be read, and no order event"
     where = address(letter, to)
     return where if isinstance(where, str) else None
 

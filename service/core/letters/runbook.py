@@ -63,7 +63,8 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Only mended: `--set` the faulty field (`--set time=2026-11-22T10:00:00Z`).",
     ),
     Code.OVERSIZED: Entry(
-        "The body is larger than 256 KB.",
+        "The body is larger than 256 KB. Above 1 MB it is not read either: RabbitMQ makes the dead letter, "
+        "with the reason `rejected`.",
         "producer",
         "An order event carries HubSpot properties, not documents: have the producer leave the rest out.",
         _BAD,
@@ -240,11 +241,13 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "broker",
     ),
     "rejected": Entry(
-        "A consumer refused the message without requeueing it. ordersync never does: somebody else "
+        "A consumer refused the message without requeueing it. ordersync does so with a body above 1 MB, "
+        "which it never holds, and reports it as `oversized`; all else was refused by somebody who also "
         "consumes the queue.",
-        "another consumer",
-        "Find the other consumer (`rabbitmqctl list_consumers`).",
-        "Yes, once that consumer is gone.",
+        "producer, or another consumer",
+        "Look at the size: above 1 MB, see `oversized`. Else find the other consumer "
+        "(`rabbitmqctl list_consumers`).",
+        "Not what is oversized; the rest, once that consumer is gone.",
         "broker",
     ),
     "maxlen": Entry(

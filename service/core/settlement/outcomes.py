@@ -97,14 +97,9 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
         settled_at=iso(stamp),
     )
     outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
-    return Settlement(
-        delivery,
-        Status.MALFORMED,
-        reason,
-        outcome,
-        dead_letter(malformed, Status.MALFORMED, reason, 0, stamp),
-        None,
-    )
+    # What was too large to be held is rejected: the broker makes the dead letter, byte for byte.
+    letter = None if delivery.unread else dead_letter(malformed, Status.MALFORMED, reason, 0, stamp)
+    return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, None)
 
 
 def outcome_id(source: str, event_id: str, replays: int) -> str:
@@ -266,4 +261,5 @@ def _malformed_id(malformed: Malformed) -> str:
     """Of all that tells one unreadable message from another: a redelivery gives the same id."""
     delivery = malformed.delivery
     seen = f"{delivery.properties.message_id}\0{malformed.identity}\0{delivery.replays}\0".encode()
-    return blake2b(seen + delivery.body, digest_size=16).hexdigest()
+    body = delivery.unread.digest if delivery.unread else delivery.body
+    return blake2b(seen + body, digest_size=16).hexdigest()

@@ -64,6 +64,9 @@ class _Lane:
 
 PATIENCE: Final = 8  # lingers that a partial batch may wait while company is coming
 BUSY: Final = 2  # lingers after a full batch during which the traffic counts as busy
+# Bytes of bodies after which a batch takes no more: a hundred of the largest events would be one call of
+# 25 MB, and several of those are what a pod of 256 MB dies of.
+CALL_BYTES: Final = 4 << 20
 HISTORIES: Final = 50  # records whose property history one batch/read takes (100 without history)
 
 
@@ -236,8 +239,10 @@ class Backlog:
         size = self._policy.size
         if berth.checked:
             size, self._replays_from = min(size, HISTORIES), now + self._policy.replay_pace
-        while heads and len(slots) < size:
+        weight = 0
+        while heads and len(slots) < size and weight < CALL_BYTES:
             lane = self._lanes[heappop(heads).order]
+            weight += sum(len(c.delivery.body) for c in lane.slots[0].contributions)
             lane.travelling = True
             slots.append(lane.slots.popleft())
             if lane.slots:
