@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.twin.lab import ORDERS, fresh, hubspot, inputs, put
+from tests.twin.lab import ORDERS, fresh, hubspot, inputs, make, put
 
 V4 = "/crm/v4/associations/orders/line_items/batch"
 V3 = "/crm/v3/associations/orders/line_items/batch"
@@ -378,3 +378,20 @@ async def test_from_2026_09_on_a_create_answers_200_and_single_lists_are_gone():
         listed = await client.get(f"/crm/objects/2026-09/orders/{order}/associations/line_items")
 
         assert [made.status_code, listed.status_code] == [200, 404]
+
+
+@pytest.mark.parametrize("cap", ["orders.contacts:1", "contacts.orders:1"])
+async def test_a_cap_holds_for_creates_too_and_from_either_end(cap: str):
+    async with hubspot(association_limits=(cap,)) as (twin, client):
+        mails = [await make(client, "contacts", email=f"{n}@x.de") for n in range(2)]
+        one, two = ({"to": {"id": each}, "types": types(507)} for each in mails)
+
+        both = await client.post(ORDERS, json={"properties": {}, "associations": [one, two]})
+        first = await client.post(ORDERS, json={"properties": {}, "associations": [one]})
+        again = await client.post(ORDERS, json={"properties": {}, "associations": [one]})
+
+        by_order = cap.startswith("orders")
+        assert both.status_code == (400 if by_order else 201)
+        assert first.status_code == (201 if by_order else 400)
+        assert again.status_code == (201 if by_order else 400)
+        assert len(twin.written("contacts", "linked")) == 2

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.twin.lab import ARCHIVE, SEARCH, hubspot, inputs, put
+from tests.twin.lab import ARCHIVE, SEARCH, hubspot, inputs, make, put
 
 pytestmark = pytest.mark.looptime
 
@@ -148,3 +148,36 @@ async def test_the_index_lags_behind():
 async def test_a_search_beyond_the_limits_is_a_400(body: dict[str, Any]):
     async with hubspot() as (_, client):
         assert (await client.post(SEARCH, json=body)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (("EQ", "mia"), ["A-1"]),
+        (("NEQ", "mia"), ["A-2"]),
+        (("HAS_PROPERTY", None), ["A-1"]),
+        (("NOT_HAS_PROPERTY", None), ["A-2"]),
+    ],
+)
+async def test_orders_are_found_by_their_buyer_or_the_lack_of_one(
+    condition: tuple[str, str | None], expected: list[str]
+):
+    operator, value = condition
+    async with hubspot() as (_, client):
+        ids = await put(client, "A-1", "A-2")
+        mia = await make(client, "contacts", email="mia@example.com")
+        path = f"/crm/v4/objects/orders/{ids['A-1']}/associations/default/contacts/{mia}"
+        await client.put(path)
+        asked = {"propertyName": "associations.contact", "operator": operator}
+        told = await client.post(
+            SEARCH,
+            json={
+                "filterGroups": [
+                    {"filters": [asked if value is None else {**asked, "value": mia}]}
+                ],
+                "properties": ["shop_order_id"],
+            },
+        )
+
+        keys = [each["properties"]["shop_order_id"] for each in told.json()["results"]]
+        assert keys == expected

@@ -105,6 +105,9 @@ def _linked(portal: Portal, table: Table, to_name: str, asked: dict[str, Any]) -
     kind = portal.kinds.named(to_name)
     if kind is None:
         raise validation(f"Unable to infer object type from: {to_name[:80]}")
+    if asked["operator"] in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
+        wants = asked["operator"] == "HAS_PROPERTY"
+        return lambda record: bool(portal.links.of(table.kind.name, kind.name, record.id)) is wants
     listed = asked.get("values") or [_value(asked, "value")]
     wanted = {expect_text(each, "`value`") for each in expect_list(listed, "`values`")}
     negative = str(asked["operator"]).startswith("N")

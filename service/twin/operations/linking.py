@@ -9,8 +9,10 @@ from service.twin.account.portal import Portal
 from service.twin.operations.answers import validation
 from service.twin.operations.call import Action, Call, Written, expect_object
 from service.twin.operations.pairs import (
+    TOO_MANY,
     Pair,
     bad_target,
+    beyond_limit,
     exists,
     read_end,
     read_types,
@@ -113,6 +115,8 @@ def wanted_links(portal: Portal, start: Kind, associations: Sequence[Any]) -> li
             pairs.append(Pair(start, _end_of(portal, start, types), ("", target), types))
     for pair in pairs:
         _refuse_target(portal, pair)
+    if beyond_limit(portal, pairs):
+        raise validation(TOO_MANY)
     return pairs
 
 

@@ -121,17 +121,18 @@ def beyond_limit(portal: Portal, pairs: Sequence[Pair]) -> set[int]:
 
     What HubSpot answers to them is UNKNOWN: by the switch a 400 for all, or entries.
     """
-    linked: dict[str, set[str]] = {}
+    seen: dict[tuple[tuple[str, str], str], set[str]] = {}
     beyond = set()
     for place, pair in enumerate(pairs):
-        most = portal.most_links.get(pair.names)
-        if most is None:
-            continue
-        held = linked.setdefault(pair.ids[0], {*portal.links.of(*pair.names, pair.ids[0])})
-        held.add(pair.ids[1])
-        if len(held) > most:
-            held.discard(pair.ids[1])
-            beyond.add(place)
+        for names, (first, second) in ((pair.names, pair.ids), (pair.names[::-1], pair.ids[::-1])):
+            most = portal.most_links.get(names)
+            if most is None:
+                continue
+            linked = seen.setdefault((names, first), {*portal.links.of(*names, first)})
+            if second not in linked and len(linked) >= most:
+                beyond.add(place)
+            else:
+                linked.add(second)
     if beyond and portal.options.limit_refusal == "400":
         raise validation(TOO_MANY)
     return beyond
