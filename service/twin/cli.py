@@ -22,15 +22,15 @@ from service.twin.twin import Twin
 
 # At most 76 columns, so that the columns survive a terminal of 80.
 _HELP = """
-A local HubSpot: orders with state, batch calls, limits and faults.
+A local HubSpot: orders, lines, buyers, links; limits and faults.
 
 Prints its base URL and serves until Ctrl-C. Any bearer token is good.
 
 \b
 LOOKING IN
-  GET /_twin/stats, /_twin/journal, /_twin/orders     counts, calls, state
-  POST /_twin/reset                                   forget the records
-  POST /_twin/faults                                  another fault script
+  GET /_twin/orders, /_twin/graph/orders    records; with their links
+  GET /_twin/journal, /_twin/stats          calls, what each wrote; counts
+  POST /_twin/reset, /_twin/faults          forget the records; new script
 
 \b
 FAULTS  --fault 'WHAT name=value ...', repeatable; the first that fires wins
@@ -43,6 +43,7 @@ EXAMPLES
   --fault 'hang operation=upsert nth=3 seconds=5'
   --fault 'vanish where=hs_order_name:VANISH* written=true'
   --fault 'refuse-batch where=hs_order_name:POISON* blame=nobody'
+  --fault 'cut operation=link to=line_items written=true times=1'
   --fault '503 since=30 until=90'       an outage of a minute
   --script faults.json                  a JSON list of such rules
 Same seed and same calls give the same faults.
@@ -52,7 +53,10 @@ HELP = _HELP.format(faults=help_text())
 
 _Unique = Annotated[
     list[str] | None,
-    typer.Option(help="Unique order property that identifies an order (shop_order_id)."),
+    typer.Option(
+        help="Unique property that identifies an order (shop_order_id), or a record of another "
+        "type (line_items.shop_line_id)."
+    ),
 ]
 _Properties = Annotated[
     list[str] | None,

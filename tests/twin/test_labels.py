@@ -109,6 +109,8 @@ async def test_without_its_plain_type_no_link_is_left():
         label = labelled(order, company, known["Bill to"], plain=False)
         await client.post(f"{ROOT}/batch/labels/archive", json=inputs(label))
         assert held(twin) == []
+        await client.post(f"{ROOT}/batch/create", json=inputs(whole))
+        assert held(twin) == ["Bill to"]
         plain = labelled(order, company, plain=True)
         await client.post(f"{ROOT}/batch/labels/archive", json=inputs(plain))
         assert held(twin) == ["not linked"]
