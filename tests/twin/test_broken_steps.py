@@ -206,3 +206,39 @@ async def test_policy_names_come_in_lower_case_if_wanted():
 
         assert answer.json()["policyName"] == "daily"
         assert json.loads(answer.content)["message"] == "You have reached your daily limit."
+
+
+@pytest.mark.parametrize(
+    ("rule", "struck"),
+    [
+        ("503 kind=line_items", {"lines"}),
+        ("503 kind=0-123", {"orders", "links to lines", "links to contacts"}),
+        ("503 to=contact", {"links to contacts"}),
+        ("503 operation=associations", {"links to lines", "links to contacts"}),
+        ("503 operation=read kind=orders", {"orders"}),
+    ],
+)
+async def test_a_rule_strikes_the_object_type_and_the_pair_that_it_names(
+    rule: str, struck: set[str]
+):
+    async with shop(faults=(parse_fault(rule),)) as (_, client):
+        answers = {
+            "orders": await client.post(READ, json=inputs({"id": "1"})),
+            "lines": await client.post(f"{LINES}/read", json=inputs({"id": "1"})),
+            "links to lines": await client.post(
+                f"{LINKS}/line_items/batch/read", json=inputs({"id": "1"})
+            ),
+            "links to contacts": await client.post(
+                f"{LINKS}/contacts/batch/read", json=inputs({"id": "1"})
+            ),
+        }
+
+        assert {name for name, each in answers.items() if each.status_code == 503} == struck
+
+
+async def test_a_partial_success_can_drift_to_200():
+    async with shop(faults=(parse_fault("drift"),)) as (_, client):
+        answer = await client.post(READ, json=inputs({"id": "1"}))
+
+        assert answer.status_code == 200
+        assert len(answer.json()["errors"]) == 1

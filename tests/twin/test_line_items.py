@@ -139,3 +139,18 @@ async def test_whether_an_order_s_lines_go_with_it_is_a_switch(cascades: bool, l
         assert (
             len([1 for each in twin.state("line_items").values() if not each["archived"]]) == left
         )
+
+
+@pytest.mark.parametrize(("merges", "made"), [(True, 2), (False, 3)])
+async def test_inputs_of_a_create_that_say_the_same_are_one(merges: bool, made: int):
+    """Documented; whatever their trace ids, and in whatever order their properties stand."""
+    async with shop(merge_identical=merges) as (twin, client):
+        listed = [
+            fresh(trace="t-1", name="Tent", quantity="1"),
+            fresh(trace="t-2", quantity="1", name="Tent"),
+            fresh(trace="t-3", name="Tent", quantity="2"),
+        ]
+
+        answer = await client.post(f"{LINES}/batch/create", json=inputs(*listed))
+
+        assert len(answer.json()["results"]) == len(twin.written("line_items")) == made
