@@ -27,7 +27,8 @@ from service.core.waiting.backlog import BatchPolicy
 from service.hubspot.client import HubSpot
 from service.hubspot.token import StaticToken, Token
 from service.settings.config import HELD_AT_MOST
-from service.shell.pipeline import Pipeline, Shell
+from service.shell.pipeline import Pipeline
+from service.shell.ports import Shell
 from service.twin import Twin, TwinOptions, app
 from service.watch.metrics import Metrics
 

@@ -5,5 +5,6 @@ Its modules:
     pipeline  the story of `run`: take in, send out, settle
     gate      channels are closed and opened, HubSpot is asked whether it answers
     line      the calls, within the budget
+    ports     what it needs of the world
     wake      waiting for an event or a deadline
 """

@@ -1,7 +1,6 @@
 """Carries out what core.intake.gate decides: channels are closed and opened, HubSpot is asked how it is."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -10,11 +9,9 @@ from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.probe import probe, trouble
 from service.core.intake.gate import Close, Open, ProbeFailed, Resumed, Standing, Wait
 from service.shell.line import Line
+from service.shell.ports import Shell
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
-
-if TYPE_CHECKING:
-    from service.shell.pipeline import Shell
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +23,7 @@ class Gatekeeper:
         self,
         desk: Desk,
         line: Line,
-        shell: "Shell",
+        shell: Shell,
         metrics: Metrics,
         id_property: str,
         resumed: Callable[[], None],

@@ -5,53 +5,25 @@ One TaskGroup owns every task; waiting is for an event or a deadline, never a po
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
 
 from service.core.desk import Departure, Desk, Read
 from service.core.events.deliveries import Delivery
-from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER
-from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.throttles import Spell
-from service.core.outgoing import Outgoing
 from service.core.policies import Policies
 from service.core.settlement.closing import Closing
-from service.core.waiting.backlog import Batch
 from service.shell.gate import Gatekeeper
 from service.shell.line import Line
+from service.shell.ports import Shell
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
 from service.watch.tally import Tally
 
 log = structlog.get_logger(__name__)
-
-
-async def _at_once() -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """The world, as the pipeline needs it."""
-
-    send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
-    renew: Callable[[], Awaitable[bool]]
-    publish: Callable[[Sequence[Outgoing]], Awaitable[None]]  # returns when all are confirmed
-    ack: Callable[[Iterable[Delivery]], Awaitable[None]]
-    open_intake: Callable[[], None]
-    close_intake: Callable[[], None]
-    now: Callable[[], float]  # monotonic seconds
-    stamp: Callable[[], datetime]
-    jitter: Callable[[], float]
-    name: str  # unique to this process: it starts every trace id
-    # Returns while the broker knows us as the owner.
-    leased: Callable[[], Awaitable[None]] = _at_once
-    traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None
 
 
 class Pipeline:

@@ -10,7 +10,7 @@ from service.core.hubspot.budget import BudgetPolicy
 from service.core.outgoing import Outgoing
 from service.core.settlement.retries import CEILING, RetryPolicy
 from service.settings.config import HELD_AT_MOST
-from service.shell.pipeline import Shell
+from service.shell.ports import Shell
 from service.twin import Rule, TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import PORTAL, Stage, event, stage, until

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.app import _traces
-from service.shell.pipeline import Shell
+from service.shell.ports import Shell
 from service.twin import TwinOptions
 from service.watch.traces import Traces
 from tests.stage import PORTAL, event, stage, until

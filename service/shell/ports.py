@@ -1,0 +1,35 @@
+"""What the shell needs of the world, as callables: who makes them knows AMQP and HTTP, nobody here does."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.core.events.deliveries import Delivery
+from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import BatchCall
+from service.core.outgoing import Outgoing
+from service.core.waiting.backlog import Batch
+
+
+async def _at_once() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The world, as the pipeline needs it."""
+
+    send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+    renew: Callable[[], Awaitable[bool]]
+    publish: Callable[[Sequence[Outgoing]], Awaitable[None]]  # returns when all are confirmed
+    ack: Callable[[Iterable[Delivery]], Awaitable[None]]
+    open_intake: Callable[[], None]
+    close_intake: Callable[[], None]
+    now: Callable[[], float]  # monotonic seconds
+    stamp: Callable[[], datetime]
+    jitter: Callable[[], float]
+    name: str  # unique to this process: it starts every trace id
+    # Returns while the broker knows us as the owner.
+    leased: Callable[[], Awaitable[None]] = _at_once
+    traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None
