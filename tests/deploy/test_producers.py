@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiormq
@@ -20,10 +19,10 @@ from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
 from service.rabbitmq.topology import Topology, declare
 from service.settings.sections import RabbitMQ
+from tests.deploy.conftest import EXAMPLES as FOLDER
+from tests.deploy.conftest import GoPackages
 from tests.deploy.manifests import ROOT
 
-FOLDER = ROOT / "docs" / "producers"
-JARS = ("amqp-client.jar", "slf4j-api.jar")  # Debian's: librabbitmq-client-java
 SCHEMA = validator_for(json.loads((ROOT / "schemas" / "order-event.v1.json").read_text()))
 
 
@@ -116,75 +115,35 @@ def test_python_ends_with_an_error_where_no_queue_takes_the_event(amqp_url: str)
         run(sys.executable, str(FOLDER / "publish.py"), AMQP_URL=amqp_url)
 
 
-@pytest.fixture(scope="module")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with amqplib in it."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("no Node and npm on the PATH: publish.mjs is not run")
-    folder = tmp_path_factory.mktemp("node")
-    words = (npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "amqplib@0.10")
-    try:
-        done = subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, timeout=60, check=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm did not fetch amqplib within a minute: publish.mjs is not run")
-    if done.returncode != 0:
-        pytest.skip(f"npm cannot install amqplib: publish.mjs is not run ({done.stderr[-200:]})")
-    return folder
-
-
 def test_node(amqp_url: str, node_modules: Path) -> None:
     applied(amqp_url)
-    shutil.copy(FOLDER / "publish.mjs", node_modules)
 
     run("node", "publish.mjs", folder=node_modules, AMQP_URL=amqp_url)
 
     expect(amqp_url, 3)
 
 
-def test_java(amqp_url: str) -> None:
-    jars = [Path("/usr/share/java", name) for name in JARS]
-    if shutil.which("javac") is None or not all(jar.exists() for jar in jars):
-        pytest.skip("no JDK, or no librabbitmq-client-java: Publish.java is not run")
+def test_java(amqp_url: str, class_path: str) -> None:
     applied(amqp_url)
 
-    run("java", "-cp", ":".join(map(str, jars)), str(FOLDER / "Publish.java"), AMQP_URL=amqp_url)
+    run("java", "-cp", class_path, str(FOLDER / "Publish.java"), AMQP_URL=amqp_url)
 
     expect(amqp_url, 3)
 
 
-@pytest.fixture(scope="module")
-def go_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A module that has what publish.go imports."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go on the PATH: publish.go is not run")
-    folder = tmp_path_factory.mktemp("go")
-    shutil.copy(FOLDER / "publish.go", folder)
-    for words in (("mod", "init", "example"), ("get", ".")):
-        done = subprocess.run(
-            (go, *words), cwd=folder, capture_output=True, text=True, timeout=60, check=False
-        )
-        if done.returncode != 0:
-            pytest.skip(f"go {words[0]} failed: publish.go is not run ({done.stderr[-200:]})")
-    return folder
-
-
-def test_go(amqp_url: str, go_module: Path) -> None:
+def test_go(amqp_url: str, go_packages: GoPackages) -> None:
+    if go_packages.older_than_1_6:
+        pytest.skip("Debian's amqp091-go is older than 1.6: publish.go is not run")
     applied(amqp_url)
 
-    run("go", "run", "publish.go", folder=go_module, AMQP_URL=amqp_url)
+    run(
+        *("go", "run", "./publish"),
+        folder=go_packages.folder,
+        AMQP_URL=amqp_url,
+        **go_packages.environment,
+    )
 
     expect(amqp_url, 3)
-
-
-@pytest.fixture
-def managed(request: pytest.FixtureRequest) -> Iterator[PrivateBroker]:
-    program = request.getfixturevalue("server")
-    with PrivateBroker(program=program, plugins=["rabbitmq_management"]) as node:
-        yield node
 
 
 def test_curl(managed: PrivateBroker) -> None:
@@ -215,6 +174,10 @@ def test_the_others_say_the_same(name: str) -> None:
     assert "eturn" in text
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("[pP]ublish.*")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(FOLDER.iterdir()) if p.name != "README.md"],
+    ids=lambda path: path.name,
+)
 def test_the_page_lists_them_all(path: Path) -> None:
     assert f"]({path.name})" in (FOLDER / "README.md").read_text()
