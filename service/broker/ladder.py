@@ -24,6 +24,8 @@ IMAGE = "RABBITMQ_IMAGE"
 USUAL_IMAGE = "rabbitmq:4-management-alpine"
 CONTAINER_PATIENCE = 120.0  # seconds from a started container to an answering broker
 AMQP = 5672
+API = 15672  # of management
+MANAGEMENT = "rabbitmq_management"  # the plugin
 
 # Debian's package starts a broker at once, one that listens to the whole network: nobody asked for
 # that, so the policy file forbids it meanwhile. Parallel test runs may wait for the same lock.
@@ -61,12 +63,24 @@ class Broker:
         url: where to connect (`amqp://` or `amqps://`), with credentials: not for logs.
         origin: which rung it came from, a phrase for people, without credentials.
         ctl: runs `rabbitmqctl` on it and returns what it prints; None where it was given by URL.
+        management: URL of its management API, with credentials; None where nobody asked for it, or
+            where it was given by URL.
 
     """
 
     url: str = field(repr=False)
     origin: str
     ctl: Callable[..., str] | None = None
+    management: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a rung is told."""
+
+    environment: Environment
+    say: Say
+    management: bool
 
 
 class NoBroker(Exception):  # noqa: N818  # what happened, in two words
@@ -78,11 +92,14 @@ class _CannotLendError(Exception):
 
 
 @contextmanager
-def lend(*, say: Say, environment: Environment = os.environ) -> Iterator[Broker]:
+def lend(
+    *, say: Say, environment: Environment = os.environ, management: bool = False
+) -> Iterator[Broker]:
     """Lend a broker for the length of a `with`, from the first rung that has one.
 
     `say` hears, line by line, which rungs were passed over and why, and what takes long. The broker
-    holds nothing yet, unless it was given by URL.
+    holds nothing yet, unless it was given by URL. `management`: with its management API, which a
+    broker that we start ourselves has only where it is asked for.
 
     Raises:
         NoBroker: every rung refused.
@@ -91,7 +108,7 @@ def lend(*, say: Say, environment: Environment = os.environ) -> Iterator[Broker]
     refusals: list[str] = []
     with ExitStack() as stack:
         for name, rung in LADDER:
-            match _climb(stack, rung, environment, say):
+            match _climb(stack, rung, Wanted(environment, say, management)):
                 case Broker() as broker:
                     say(f"broker: {broker.origin}")
                     yield broker
@@ -102,16 +119,16 @@ def lend(*, say: Say, environment: Environment = os.environ) -> Iterator[Broker]
     raise NoBroker(ADVICE + "\n".join(refusals))
 
 
-def _climb(stack: ExitStack, rung: "Rung", environment: Environment, say: Say) -> Broker | str:
+def _climb(stack: ExitStack, rung: "Rung", wanted: "Wanted") -> Broker | str:
     try:
-        return stack.enter_context(rung(environment, say))
+        return stack.enter_context(rung(wanted))
     except (_CannotLendError, BrokerDidNotStart) as refusal:
         return str(refusal)
 
 
 @contextmanager
-def _given(environment: Environment, _: Say) -> Iterator[Broker]:
-    url = environment.get(URL)
+def _given(wanted: "Wanted") -> Iterator[Broker]:
+    url = wanted.environment.get(URL)
     if not url:
         raise _CannotLendError(f"{URL} is not set, so one is started or borrowed")
     where = urlsplit(url)
@@ -119,34 +136,39 @@ def _given(environment: Environment, _: Say) -> Iterator[Broker]:
 
 
 @contextmanager
-def _installed(environment: Environment, _: Say) -> Iterator[Broker]:
-    program = find_server(environment)
+def _installed(wanted: "Wanted") -> Iterator[Broker]:
+    program = find_server(wanted.environment)
     if program is None:
         raise _CannotLendError("rabbitmq-server is not installed")
-    with PrivateBroker(program=program) as node:
-        version = greeting(node.host, node.port)
-        yield Broker(node.url, f"this machine's RabbitMQ {version}, started privately", node.ctl)
+    plugins = [MANAGEMENT] if wanted.management else []
+    with PrivateBroker(program=program, plugins=plugins) as node:
+        origin = f"this machine's RabbitMQ {greeting(node.host, node.port)}, started privately"
+        api = f"http://guest:guest@{node.host}:{node.management_port}" if plugins else None
+        yield Broker(node.url, origin, node.ctl, api)
 
 
 @contextmanager
-def _container(environment: Environment, say: Say) -> Iterator[Broker]:
+def _container(wanted: "Wanted") -> Iterator[Broker]:
     try:  # a package of the test environment, and slow to import
         from docker.errors import DockerException  # noqa: PLC0415
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415
     except ImportError as absence:
         raise _CannotLendError("the Python package testcontainers is not installed") from absence
-    image = environment.get(IMAGE) or USUAL_IMAGE
+    image = wanted.environment.get(IMAGE) or USUAL_IMAGE
     with ExitStack() as stack:
         try:
-            container = DockerContainer(image).with_exposed_ports(AMQP)
+            container = DockerContainer(image).with_exposed_ports(AMQP, API)
             stack.callback(container.stop)
-            say(f"broker: starting a container of {image}")
+            wanted.say(f"broker: starting a container of {image}")
             container.start()
         except DockerException as error:
             raise _CannotLendError(f"Docker does not run {image}: {error}") from error
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(AMQP))
         origin = f"RabbitMQ {_await_greeting(host, port)} in a container of {image}"
-        yield Broker(f"amqp://guest:guest@{host}:{port}/", origin, _ctl_in(container.exec))
+        api = f"http://guest:guest@{host}:{container.get_exposed_port(API)}"
+        management = api if wanted.management and "management" in image else None
+        url = f"amqp://guest:guest@{host}:{port}/"
+        yield Broker(url, origin, _ctl_in(container.exec), management)
 
 
 def _await_greeting(host: str, port: int) -> str:
@@ -169,16 +191,16 @@ def _ctl_in(run: Callable[[list[str]], tuple[int, bytes]]) -> Callable[..., str]
 
 
 @contextmanager
-def _apt(environment: Environment, say: Say) -> Iterator[Broker]:
-    if find_server(environment) is not None:
+def _apt(wanted: "Wanted") -> Iterator[Broker]:
+    if find_server(wanted.environment) is not None:
         raise _CannotLendError("rabbitmq-server is installed already")
-    if shutil.which("apt-get", path=environment.get("PATH")) is None:
+    if shutil.which("apt-get", path=wanted.environment.get("PATH")) is None:
         raise _CannotLendError("there is no apt-get here, so this is not Debian or Ubuntu")
     if os.geteuid() != 0:
         raise _CannotLendError("only root may install packages")
-    say("broker: installing rabbitmq-server with apt-get, about a minute")
+    wanted.say("broker: installing rabbitmq-server with apt-get, about a minute")
     _install()
-    with _installed(environment, say) as broker:
+    with _installed(wanted) as broker:
         yield broker
 
 
@@ -198,7 +220,7 @@ def _install() -> None:
         raise _CannotLendError(f"apt-get ended with code {done.returncode}\n{tail}")
 
 
-Rung = Callable[[Environment, Say], AbstractContextManager[Broker]]
+Rung = Callable[[Wanted], AbstractContextManager[Broker]]
 LADDER: tuple[tuple[str, Rung], ...] = (
     ("the one given by URL", _given),
     ("an installed rabbitmq-server", _installed),

@@ -40,6 +40,9 @@ PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
 LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
 PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
 
+SUPERSEDED: Final = """
+superseded: a later event of the same order overwrote every value of it before it was written; nothing is lost
+"""
 IN_USE: Final = """\
 This RabbitMQ is in use: its queue of order events holds some, or is being consumed.
 The demo would write them to a HubSpot that is none. Give it a virtual host of its own.\
@@ -80,7 +83,7 @@ def run(*, keep: bool = False) -> int:
     """Show it; returns the exit code: 1 where an event got no outcome in time."""
     console = Console(stderr=True)
     logs.configure(Log(level="error"), sys.stderr)  # the table tells what a log would
-    with lend(say=lambda line: _print(console, Text(line, "dim"))) as broker:
+    with lend(say=lambda line: _print(console, Text(line, "dim")), management=keep) as broker:
         return asyncio.run(_demo(broker, console, keep=keep))
 
 
@@ -133,7 +136,8 @@ async def _carry(settings: Settings, console: Console) -> bool:
         await _watch(seen, metrics, console)
         stop.set()
         receipts.cancel()
-    console.print(Text(), _dead_letters(seen), Text(), sep="\n")
+    _print(console, SUPERSEDED if seen.outcomes["superseded"] else Text())
+    console.print(_dead_letters(seen), Text(), sep="\n")
     return seen.settled >= seen.events
 
 
@@ -245,8 +249,19 @@ async def _keep(broker: Broker, twin: str, console: Console) -> None:
         f"  export ORDERSYNC_RABBITMQ__URL={broker.url}\n"
         f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN={TOKEN}\n"
         f"  export ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}\n"
+        f"{_for_producers(broker)}"
         "  ordersync dlq stats                     why those events failed\n"
         "  ordersync run &                         the service, as in production\n"
-        "  ordersync publish FILE                  events for it",
+        "  ordersync publish FILE                  events for it\n"
+        "  sh docs/producers/publish.sh            one event, by curl",
     )
     await asyncio.Future()
+
+
+def _for_producers(broker: Broker) -> str:
+    """What the programs in docs/producers want to know."""
+    if broker.management is None:
+        return (
+            f"  export AMQP_URL={broker.url} MANAGEMENT=...   # of your RabbitMQ's management API\n"
+        )
+    return f"  export AMQP_URL={broker.url.rstrip('/')} MANAGEMENT={broker.management}\n"
