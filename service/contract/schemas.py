@@ -17,6 +17,7 @@ from service.core.letters.failure import Failure
 from service.core.settlement.outcome import Outcome
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MAKING: Final = ("create.v1", "upsert.v1")  # these may make the order
 
 
 class _Plain(GenerateJsonSchema):
@@ -34,8 +35,9 @@ def documents() -> Mapping[str, dict[str, Any]]:
             "order-event.v1",
             "Order event",
             "A CloudEvents 1.0 event that asks to create, change or archive an order. Beyond what "
-            "a schema can say: a property that is the identifying one must equal the subject, and "
-            "the body has at most 256 KB. Unknown fields are ignored.",
+            "a schema can say: a property that is the identifying one must equal the subject, the same "
+            "line or link is named once, one link of a type is the exclusive one, and the body has "
+            "at most 256 KB. Unknown fields are ignored.",
             _order_event(),
         ),
         "outcome.v1.json": _document(
@@ -75,7 +77,7 @@ def _order_event() -> dict[str, Any]:
     for model in schema["$defs"].values():
         kind = model["properties"].get("type", {}).get("const")
         if kind in OPERATIONS:
-            model["allOf"] = [_never_the_record_id if kind.endswith("upsert.v1") else _digits]
+            model["allOf"] = [_never_the_record_id if kind.endswith(_MAKING) else _digits]
     return schema
 
 

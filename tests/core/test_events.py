@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from service.core.events.deliveries import ACQUIRED
-from service.core.events.events import MAX_BODY, Contribution, as_hubspot, parse
+from service.core.events.events import MAX_BODY, Contribution, parse
 from service.core.events.malformed import Malformed
 from service.core.events.order_event import RECORD_ID, TIME_PATTERN, Operation, Order, OrderEvent
+from service.core.events.scalars import as_hubspot
 from service.core.reasons import Code
 from tests.strategies import ID_PROPERTY, JSON, delivery, document
 

@@ -133,7 +133,14 @@ def test_the_page_for_producers_shows_what_is_true():
     assert orjson.loads(refusal)["reason"] == {"code": refused.code, "message": refused.message}
 
 
-BEYOND_A_SCHEMA = {"other-key-in-properties"}  # two fields that have to be equal
+BEYOND_A_SCHEMA = {  # two entries that have to differ, or to be equal
+    "line-key-twice",
+    "line-kept-and-removed",
+    "link-twice",
+    "linked-and-unlinked",
+    "other-key-in-properties",
+    "two-exclusive-links",
+}
 
 
 @pytest.mark.parametrize("path", INVALID, ids=by_name)
@@ -169,9 +176,36 @@ TIMES = st.sampled_from(
 VALUES = st.one_of(
     JUNK, st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.booleans()
 )
+LINES = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": st.one_of(st.sampled_from(["replace", "merge"]), JUNK),
+        "items": st.one_of(
+            st.just([{"key": "1", "properties": {"quantity": 2}}]), st.just([{"key": ""}]), JUNK
+        ),
+        "remove": st.one_of(st.just(["2"]), JUNK),
+    },
+)
+LINKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "to": st.one_of(st.sampled_from(["contact", "companies", "2-17", "2-x", "order"]), JUNK),
+        "by": st.one_of(st.sampled_from(["email", "hs_object_id"]), JUNK),
+        "value": st.one_of(st.sampled_from(["a@b.example", "54", 54, -1]), JUNK),
+        "labels": st.one_of(st.just(["Buyer"]), JUNK),
+        "on_missing": st.one_of(st.sampled_from(["wait", "skip", "fail", "create"]), JUNK),
+        "properties": st.one_of(st.just({"firstname": "Mia"}), JUNK),
+        "exclusive": st.one_of(st.booleans(), JUNK),
+    },
+)
 DATA = st.fixed_dictionaries(
     {},
     optional={
+        "stage": st.one_of(st.just("Shipped"), JUNK),
+        "pipeline": st.one_of(st.just("Orders"), JUNK),
+        "line_items": st.one_of(LINES, JUNK),
+        "associations": st.one_of(LINKS.map(lambda link: [link]), JUNK),
+        "dissociations": st.one_of(LINKS.map(lambda link: [link | {"value": "d@e.example"}]), JUNK),
         "properties": st.one_of(JUNK, st.dictionaries(st.text(max_size=4), VALUES, max_size=3)),
         "id_property": st.one_of(JUNK, st.just("hs_object_id")),
         "note": VALUES,

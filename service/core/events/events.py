@@ -7,7 +7,6 @@ once, every fault with its path, and nothing is invented: an event without an id
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from pydantic import (
@@ -15,7 +14,9 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
+from service.core.events.contradictions import contradictions
 from service.core.events.deliveries import Delivery
+from service.core.events.graph import Graph, graph_of
 from service.core.events.malformed import Fault, Malformed, faults_of, identity_of, leniently
 from service.core.events.order_event import (
     OPERATIONS,
@@ -26,8 +27,8 @@ from service.core.events.order_event import (
     Operation,
     Order,
     OrderEvent,
-    Scalar,
 )
+from service.core.events.scalars import as_hubspot
 from service.core.reasons import Code
 
 MAX_BODY = 256 * 1024  # bytes; CloudEvents asks consumers to accept at least 64 KiB
@@ -46,6 +47,7 @@ class Contribution:
         False  # out of the dead letters: checked against what is newer before it is written
     )
     apart: bool = False  # merges with no other event
+    graph: Graph | None = None  # lines, links, stage; None = the event carries properties alone
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -54,9 +56,9 @@ class Contribution:
 
 
 class _Unreadable(Exception):  # noqa: N818  (a turn in parse(), never seen outside)
-    def __init__(self, code: Code, path: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.fault = code, Fault(path, message)
+    def __init__(self, code: Code, *faults: tuple[str, str]) -> None:
+        super().__init__(code)
+        self.code, self.faults = code, tuple(Fault(*fault) for fault in faults)
 
 
 def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
@@ -64,24 +66,29 @@ def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
     document: Any = None
     try:
         if delivery.size > MAX_BODY:
-            raise _Unreadable(Code.OVERSIZED, "", _oversized(delivery))  # noqa: TRY301  (the one way out)
+            raise _Unreadable(Code.OVERSIZED, ("", _oversized(delivery)))  # noqa: TRY301  (the one way out)
         if delivery.fault is not None:
             document = leniently(delivery.body)
             raise _Unreadable(  # noqa: TRY301
-                Code.NOT_CLOUDEVENT, "", f"its AMQP properties cannot be read: {delivery.fault}"
+                Code.NOT_CLOUDEVENT,
+                ("", f"its AMQP properties cannot be read: {delivery.fault}"),
             )
         if _is_structured(delivery):
             event = READER.validate_json(delivery.body)
         else:
             document = _from_headers(delivery)
             event = READER.validate_python(document)
+        if _may_contradict_itself(event):
+            _check(document or leniently(delivery.body))
         return _contribution(delivery, event, id_property)
     except ValidationError as error:
         document = document if document is not None else leniently(delivery.body)
         code, faults = faults_of(error, binary=not _is_structured(delivery))
+        if code is Code.INVALID_EVENT:
+            faults = _together(faults, document)
     except _Unreadable as error:
         document = document if document is not None else _attributes(delivery)
-        code, faults = error.code, (error.fault,)
+        code, faults = error.code, error.faults
     return Malformed(delivery, code, faults, identity_of(document))
 
 
@@ -90,6 +97,25 @@ def _oversized(delivery: Delivery) -> str:
     if delivery.unread:
         said += "; it was not read, and RabbitMQ itself moves the message to the dead letters"
     return said
+
+
+def _may_contradict_itself(event: OrderEvent) -> bool:
+    """Whether the event has more than properties, or not even those: all others are spared the look."""
+    if isinstance(event, ArchiveEvent):
+        return False
+    return event.data.complete or "properties" not in event.data.model_fields_set
+
+
+def _check(document: Any) -> None:
+    if found := tuple(contradictions(document)):
+        raise _Unreadable(Code.INVALID_EVENT, *found)
+
+
+def _together(faults: tuple[Fault, ...], document: Any) -> tuple[Fault, ...]:
+    """The faults of the shape and the contradictions, one per path."""
+    known = {fault.path for fault in faults}
+    more = (Fault(*found) for found in contradictions(document))
+    return (*faults, *(fault for fault in more if fault.path not in known))
 
 
 def _is_structured(delivery: Delivery) -> bool:
@@ -105,8 +131,7 @@ def _from_headers(delivery: Delivery) -> dict[str, Any]:
     if not document:
         raise _Unreadable(
             Code.NOT_CLOUDEVENT,
-            "content_type",
-            f"neither {STRUCTURED} nor ce-* headers: this is not a CloudEvent",
+            ("content_type", f"neither {STRUCTURED} nor ce-* headers: this is not a CloudEvent"),
         )
     content_type = (
         (delivery.properties.content_type or "application/json").partition(";")[0].strip().lower()
@@ -114,15 +139,16 @@ def _from_headers(delivery: Delivery) -> dict[str, Any]:
     if content_type != "application/json":
         raise _Unreadable(
             Code.NOT_CLOUDEVENT,
-            "content_type",
-            "the data of a binary event must be application/json",
+            ("content_type", "the data of a binary event must be application/json"),
         )
     document["datacontenttype"] = content_type
     if delivery.body:
         try:
             document["data"] = from_json(delivery.body)  # the reader of structured events too
         except ValueError as error:
-            raise _Unreadable(Code.INVALID_JSON, "data", f"the body is not JSON: {error}") from None
+            raise _Unreadable(
+                Code.INVALID_JSON, ("data", f"the body is not JSON: {error}")
+            ) from None
     return document
 
 
@@ -135,32 +161,28 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
     order = Order(event.data.id_property or default, event.subject)
     if order.id_property == RECORD_ID and not (order.key.isascii() and order.key.isdigit()):
         raise _Unreadable(
-            Code.INVALID_EVENT, "subject", "must be digits: it is HubSpot's record id"
+            Code.INVALID_EVENT, ("subject", "must be digits: it is HubSpot's record id")
         )
     operation, back = OPERATIONS[event.type], delivery.came_back
     if isinstance(event, ArchiveEvent):
-        return Contribution(delivery, event, operation, order, {}, back, back)
+        return Contribution(delivery, event, operation, order, {}, came_back=back, apart=back)
     properties = event.data.properties.items()
     values = {n: v if type(v) is str else as_hubspot(v) for n, v in properties}
     if values.get(order.id_property, order.key) != order.key:
         raise _Unreadable(
             Code.INVALID_EVENT,
-            f"data.properties.{order.id_property}",
-            "differs from the subject: it identifies the order and cannot be changed by an event",
+            (
+                f"data.properties.{order.id_property}",
+                "differs from the subject: it identifies the order and cannot be changed by an event",
+            ),
         )
-    return Contribution(delivery, event, operation, order, values, back, back)
-
-
-def as_hubspot(value: Scalar) -> str:
-    """A property's value as HubSpot takes it: always a string, "" clears, no exponents."""
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():  # pragma: no branch  (the union is closed)
-            return format(Decimal(repr(value)), "f")
+    return Contribution(
+        delivery,
+        event,
+        operation,
+        order,
+        values,
+        came_back=back,
+        apart=back,
+        graph=graph_of(event.data) if event.data.complete else None,
+    )

@@ -99,10 +99,11 @@ def _envelope_errors(document: dict[str, Any]) -> list[ErrorDetails]:
 def _fault(detail: ErrorDetails, *, binary: bool) -> Fault:
     loc = detail["loc"][1:] if detail["loc"] and detail["loc"][0] in OPERATIONS else detail["loc"]
     path = [_step(str(step)) for step in loc]
-    if path[:2] == ["data", "properties"] and len(path) > 3:
+    at = path.index("properties") + 2 if "properties" in path else len(path)
+    if len(path) > at:
         return Fault(
-            ".".join(path[:3]),
-            _NAME if path[3] == "[key]" else "must be a string, number, boolean or null",
+            ".".join(path[:at]),
+            _NAME if path[at] == "[key]" else "must be a string, number, boolean or null",
         )
     if detail["type"] in _NO_TYPE:
         path, message = ["type"], f"must be one of {', '.join(OPERATIONS)}"
@@ -131,5 +132,9 @@ _MESSAGES = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "none_required": "an archive carries no properties",
+    "none_required": "is not a part of an archive",
+    "string_pattern_mismatch": "must be one of the object types, as contact or 2-123456",
+    "too_long": "must have at most {max_length} entries",
+    "list_type": "must be a list",
+    "bool_type": "must be true or false",
 }

@@ -19,7 +19,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-RECORD_ID = "hs_object_id"  # the identifying property that is HubSpot's own record id
+from service.core.events.order_graph import (
+    RECORD_ID as RECORD_ID,  # noqa: PLC0414  (its readers know it from here)
+)
+from service.core.events.order_graph import (
+    WRITTEN_RULES,
+    Association,
+    Dissociation,
+    LineItems,
+    NonEmpty,
+    Properties,
+)
+
 STRUCTURED = "application/cloudevents+json"
 TIME_PATTERN = (
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
@@ -31,6 +42,7 @@ _TIME = re.compile(TIME_PATTERN, re.ASCII)
 class Operation(StrEnum):
     """What an event asks of HubSpot."""
 
+    CREATE = "create"
     UPSERT = "upsert"
     UPDATE = "update"
     ARCHIVE = "archive"
@@ -39,8 +51,6 @@ class Operation(StrEnum):
 OPERATIONS: Final[Mapping[str, Operation]] = {
     f"ordersync.order.{operation}.v1": operation for operation in Operation
 }
-
-Scalar = str | int | float | bool | None
 
 
 def _with_offset(value: str) -> str:
@@ -55,30 +65,55 @@ def _with_offset(value: str) -> str:
     return value
 
 
-NonEmpty = Annotated[str, Field(min_length=1, max_length=1024)]
 EventId = Annotated[str, Field(min_length=1, max_length=255)]
 Timestamp = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time", "pattern": TIME_PATTERN}),
     AfterValidator(_with_offset),
 ]
-PropertyName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Written(BaseModel):
-    """`data` of an upsert or update."""
+    """`data` of a create, upsert or update. `properties` may be absent beside another part."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
-    properties: dict[PropertyName, Scalar]
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra={"allOf": WRITTEN_RULES},
+    )
+    properties: Properties = {}
     id_property: NonEmpty | None = None
+    pipeline: NonEmpty | None = None
+    stage: NonEmpty | None = None
+    line_items: LineItems | None = None
+    associations: list[Association] | None = None
+    dissociations: list[Dissociation] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it carries more than properties."""
+        return not (
+            self.stage is None
+            and self.pipeline is None
+            and self.line_items is None
+            and self.associations is None
+            and self.dissociations is None
+        )
 
 
 class Archived(BaseModel):
-    """`data` of an archive: no properties."""
+    """`data` of an archive: nothing but, perhaps, its identifying property."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
     properties: None = None
     id_property: NonEmpty | None = None
+    pipeline: None = None
+    stage: None = None
+    line_items: None = None
+    associations: None = None
+    dissociations: None = None
 
 
 class Envelope(BaseModel):
@@ -97,10 +132,9 @@ class Envelope(BaseModel):
     tracestate: str | None = None
 
 
-class UpsertEvent(Envelope):
-    """Create the order or change it."""
+class _KeyedEvent(Envelope):
+    """An event that may make the order, and so needs a key of the producer's."""
 
-    type: Literal["ordersync.order.upsert.v1"]
     data: Written
 
     @model_validator(mode="after")
@@ -108,9 +142,21 @@ class UpsertEvent(Envelope):
         if self.data.id_property == RECORD_ID:
             raise PydanticCustomError(
                 "id_property",
-                "an upsert needs a property of yours: hs_object_id is given out by HubSpot",
+                "needs a property of yours where the order may be created: hs_object_id is given out by HubSpot",
             )
         return self
+
+
+class CreateEvent(_KeyedEvent):
+    """Create the order; one that is there already is refused."""
+
+    type: Literal["ordersync.order.create.v1"]
+
+
+class UpsertEvent(_KeyedEvent):
+    """Create the order or change it."""
+
+    type: Literal["ordersync.order.upsert.v1"]
 
 
 class UpdateEvent(Envelope):
@@ -127,7 +173,7 @@ class ArchiveEvent(Envelope):
     data: Archived = Archived()
 
 
-OrderEvent = UpsertEvent | UpdateEvent | ArchiveEvent
+OrderEvent = CreateEvent | UpsertEvent | UpdateEvent | ArchiveEvent
 READER: TypeAdapter[OrderEvent] = TypeAdapter(Annotated[OrderEvent, Field(discriminator="type")])
 ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(
     Envelope
