@@ -97,6 +97,17 @@ def contribution(
     return taken
 
 
+def graph_contribution(
+    data: dict[str, Any], operation: str = "upsert", key: str = "A-1", event_id: str | None = None
+) -> Contribution:
+    """One parsed event with the given `data`."""
+    tag = next(_TAGS)
+    event = document(operation, key, event_id or f"e-{tag}") | {"data": data}
+    taken = parse(delivery(orjson.dumps(event), tag=tag), ID_PROPERTY)
+    assert isinstance(taken, Contribution), taken
+    return taken
+
+
 def slot(*contributions: Contribution, born: float = 0.0) -> Slot:
     """One slot of events that merge."""
     merged: Slot | None = slot_of(contributions[0], born)

@@ -14,6 +14,7 @@ Its rooms, in the order of an event's life; each room's first page lists its mod
     intake        what came before, what may come again, what must not be taken in yet
     waiting       Contribution -> Slot -> Batch
     hubspot       Batch -> BatchCall; BatchReply | NoReply -> Verdict; quota and pauses
+    graph         the order's lines, links and stage: written after it, judged part by part
     settlement    Verdict -> Finish | PutBack -> Settlement
     letters       dead letters: written, read back, found, replayed, explained
 

@@ -73,7 +73,7 @@ def test_500_lines_are_read_and_501_are_not():
     def lines(count):
         return {"line_items": {"items": [{"key": str(n)} for n in range(count)]}}
 
-    assert len(graph(lines(500)).lines.items) == 500
+    assert graph(lines(500)).lines == Lines(True, {str(n): {} for n in range(500)}, frozenset())
     assert faults(lines(501)) == {"data.line_items.items": "must have at most 500 entries"}
 
 

@@ -2,6 +2,8 @@
 
 Its modules:
 
+    claims    the single things that an event asks for, and which of them later events overtake
+    wishes    Contributions of one order -> one wish for its lines and links
     slots    Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     backlog  Slots over time -> Batch
 """

@@ -13,6 +13,8 @@ from typing import Final
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
+from service.core.waiting.claims import overtaken_by
+from service.core.waiting.wishes import mergeable
 
 # (what waits, what arrives) -> what both together are. A pair that is not here keeps apart.
 MERGES: Final[Mapping[tuple[Operation, Operation], Operation]] = {
@@ -70,6 +72,8 @@ def coalesce(slot: Slot, contribution: Contribution) -> Slot | None:
         return None
     if contribution.apart or slot.contributions[-1].apart:
         return None
+    if not mergeable(slot.contributions, contribution):
+        return None
     return replace(slot, operation=merged, contributions=(*slot.contributions, contribution))
 
 
@@ -110,16 +114,15 @@ def without_epochs(slot: Slot, dead: frozenset[int]) -> Slot | None:
 
 
 def overwriter(slot: Slot, index: int) -> Contribution | None:
-    """The later event that overwrote the last value of event `index`; None while one survives.
+    """The later event that overtook the last claim of event `index`; None while one stands.
 
-    An event without values (an archive, an upsert that only wants the order to exist) is never overwritten.
+    An event that claims nothing (an archive, an upsert that only wants the order to exist) is never overtaken.
     """
-    if index == len(slot.contributions) - 1:
-        return None
-    surviving = set(slot.contributions[index].values)
-    if not surviving:
-        return None
-    for later in slot.contributions[index + 1 :]:
+    event, laters = slot.contributions[index], slot.contributions[index + 1 :]
+    if event.graph is not None or any(later.graph is not None for later in laters):
+        return overtaken_by(event, laters)[1]
+    surviving = set(event.values)
+    for later in laters if surviving else ():
         surviving.difference_update(later.values)
         if not surviving:
             return later
