@@ -25,6 +25,12 @@ class Code(StrEnum):
     ORDER_NOT_FOUND = "order_not_found"
     CONFLICT = "conflict"
     REFUSED = "refused"
+    ORDER_EXISTS = "order_exists"
+    STAGE_UNKNOWN = "stage_unknown"
+    LINE_ITEM_REJECTED = "line_item_rejected"
+    LINE_ITEMS_NOT_CONFIGURED = "line_items_not_configured"
+    ASSOCIATION_REFUSED = "association_refused"
+    ASSOCIATION_TARGET_AMBIGUOUS = "association_target_ambiguous"
     # exhausted: gave up
     UNCONFIRMED = "unconfirmed"
     SERVER_ERROR = "server_error"
@@ -32,6 +38,9 @@ class Code(StrEnum):
     LOCKED = "locked"
     UNRECOGNISED = "unrecognised"
     CRASH_SUSPECT = "crash_suspect"
+    LINE_ITEMS_UNRESOLVED = "line_items_unresolved"
+    ASSOCIATION_TARGET_MISSING = "association_target_missing"
+    ASSOCIATION_UNRESOLVED = "association_unresolved"
     # nobody's fault: intake pauses, no dead letter carries these
     THROTTLED = "throttled"
     DAILY_LIMIT = "daily_limit"

@@ -2,7 +2,8 @@
 
 Its modules:
 
-    http    one request, its answer read up to a limit
-    client  BatchCall -> BatchReply | NoReply over HTTP
-    token   the bearer token, static or refreshed
+    addresses  where each request goes
+    http       one request, its answer read up to a limit
+    client     BatchCall -> BatchReply | NoReply over HTTP
+    token      the bearer token, static or refreshed
 """

@@ -11,13 +11,15 @@ import httpx
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.requests import Call, ListCall
+from service.hubspot.addresses import address_of, records_path
 from service.hubspot.http import Http
 from service.hubspot.token import Token
 
 
 def orders_path(api_version: str) -> str:
-    """The orders collection: `v3` and the dated versions differ in their paths, not in their bodies."""
-    return "/crm/v3/objects/orders" if api_version == "v3" else f"/crm/objects/{api_version}/orders"
+    """The orders collection."""
+    return records_path("orders", api_version)
 
 
 class HubSpot:
@@ -33,7 +35,7 @@ class HubSpot:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._token, self._timeout = token, timeout
-        self._path = orders_path(api_version)
+        self._api_version = api_version
         self._http = Http(base_url, timeout=timeout, transport=transport)
 
     async def __aenter__(self) -> Self:
@@ -47,22 +49,23 @@ class HubSpot:
     ) -> None:
         await self._http.aclose()
 
-    async def send(self, call: BatchCall) -> BatchReply | NoReply:
+    async def send(self, call: Call) -> BatchReply | NoReply:
         """One request. NoReply where no whole answer came within the deadline; never raises for HubSpot's sake."""
         try:
             async with asyncio.timeout(self._timeout):  # the token's refresh is within it
                 token = await self._token.current(self._http)
                 if isinstance(token, NoReply | BatchReply):
                     return token
+                method, path = address_of(call, self._api_version)
                 return await self._http.ask(
-                    "POST",
-                    f"{self._path}/batch/{call.endpoint}",
+                    method,
+                    path,
                     headers={
                         "authorization": f"Bearer {token}",
                         "content-type": "application/json",
                     },
-                    query={"archived": "true"} if call.archived else None,
-                    body=call.body,
+                    query=_query(call),
+                    body=None if isinstance(call, ListCall) else call.body,
                 )
         except TimeoutError:
             return NoReply(f"no answer within {self._timeout:g} s", sent=True)
@@ -70,3 +73,8 @@ class HubSpot:
     async def renew(self) -> bool:
         """After a 401: whether there is another token to try."""
         return await self._token.renew()
+
+
+def _query(call: Call) -> dict[str, str] | None:
+    archived = isinstance(call, BatchCall) and call.archived
+    return {"archived": "true"} if archived else None

@@ -28,18 +28,21 @@ OBJECTS: Final[Mapping[str, str]] = {
     "discount": "discounts",
     "discount_code": "discount_codes",
     "invoice": "invoices",
-    "payment": "payments",
+    "payment": "commerce_payments",
     "quote": "quotes",
     "subscription": "subscriptions",
     "task": "tasks",
     "ticket": "tickets",
 }
-OBJECT_PATTERN: Final = f"^({'|'.join(sorted((*OBJECTS, *OBJECTS.values())))}|2-[0-9]{{1,15}})$"
+_NAMES: Final = sorted({*OBJECTS, *OBJECTS.values(), "payments"})
+OBJECT_PATTERN: Final = f"^({'|'.join(_NAMES)}|2-[0-9]{{1,15}})$"
 
 
 def object_type(name: str) -> str:
     """The object type's name in HubSpot's addresses: `contact` and `contacts` -> `contacts`."""
-    return OBJECTS.get(name, name)
+    return (
+        OBJECTS.get(name.removesuffix("s"), name) if name == "payments" else OBJECTS.get(name, name)
+    )
 
 
 def as_named(by: str, value: str) -> str:

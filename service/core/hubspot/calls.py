@@ -8,9 +8,9 @@ batch. The key is repeated inside `properties`: HubSpot returns only what was se
 result could not be matched to its record (HubSpot's order of results is not the order of inputs).
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -18,7 +18,8 @@ from service.core.events.order_event import RECORD_ID
 from service.core.waiting.backlog import Batch
 from service.core.waiting.slots import Slot
 
-Endpoint = Literal["upsert", "update", "archive", "read"]
+WriteEndpoint = Literal["create", "upsert", "update"]
+Endpoint = Literal["create", "upsert", "update", "archive", "read"]
 
 
 class Input(NamedTuple):
@@ -39,6 +40,7 @@ class BatchCall:
     inputs: tuple[Input, ...]
     body: bytes
     archived: bool = False  # of a read: look among the archived records (`?archived=true`)
+    object: str = "orders"
 
 
 def write(batch: Batch, name: str) -> BatchCall:
@@ -105,3 +107,55 @@ def archive(found: Sequence[tuple[str, str]], id_property: str) -> BatchCall:
     inputs = tuple(Input(record_id, key, "", {}) for key, record_id in found)
     body = {"inputs": [{"id": record_id} for _, record_id in found]}
     return BatchCall("archive", id_property, inputs, orjson.dumps(body))
+
+
+# --- records of any type ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to write: `id` is its key, or HubSpot's record id."""
+
+    id: str
+    values: Mapping[str, str]
+
+
+def records(
+    object_type: str,
+    endpoint: WriteEndpoint,
+    id_property: str,
+    wanted: Sequence[Record],
+    name: str,
+) -> BatchCall:
+    """`batch/create`, `upsert` or `update` of records; `name` is unique to this call and starts its trace ids."""
+    inputs = []
+    for at, record in enumerate(wanted):
+        values = dict(record.values)
+        if id_property != RECORD_ID:
+            values[id_property] = record.id
+        inputs.append(Input(record.id, record.id, f"{name}.{at}", values))
+    body = [_document(each, endpoint, id_property) for each in inputs]
+    return BatchCall(
+        endpoint, id_property, tuple(inputs), orjson.dumps({"inputs": body}), object=object_type
+    )
+
+
+def _document(sent: Input, endpoint: Endpoint, id_property: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"properties": sent.values, "objectWriteTraceId": sent.trace}
+    if endpoint == "create":
+        return document
+    document["id"] = sent.id
+    # An update by record id must leave idProperty out (segment/action-destinations#3957).
+    return document if id_property == RECORD_ID else document | {"idProperty": id_property}
+
+
+def look_up(
+    object_type: str, id_property: str, keys: Sequence[str], properties: Collection[str] = ()
+) -> BatchCall:
+    """`batch/read` of records of any type."""
+    return replace(find(keys, id_property, properties=properties), object=object_type)
+
+
+def discard(object_type: str, ids: Sequence[str]) -> BatchCall:
+    """`batch/archive` of records of any type, by record id."""
+    return replace(archive([(each, each) for each in ids], RECORD_ID), object=object_type)

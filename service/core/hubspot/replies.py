@@ -124,6 +124,22 @@ def read_keys(
     return tuple(found)
 
 
+def read_values(
+    call: BatchCall, reply: BatchReply | NoReply, name: str
+) -> tuple[str | Missing | Verdict, ...]:
+    """What batch/read says of one property of every key; "" where the record has no value of it."""
+    known = read_keys(call, reply, "")
+    body = document(reply) if isinstance(reply, BatchReply) else None
+    index, values = Index(call), dict[int, str]()
+    for result in objects(body or {}, "results"):
+        held = result.get("properties")
+        if (at := index.result(result)) is not None and isinstance(held, dict):
+            values[at] = str(held.get(name) or "")
+    return tuple(
+        values.get(at, "") if isinstance(each, Found) else each for at, each in enumerate(known)
+    )
+
+
 def _unambiguous(verdict: Verdict) -> Verdict:
     """A read writes nothing: its failure leaves no doubt about the record."""
     match verdict:
@@ -190,8 +206,8 @@ def _also(known: Verdict | None, verdict: Verdict) -> Verdict:
 
 
 def _created(call: BatchCall, result: Mapping[str, Any]) -> bool | None:
-    if call.endpoint == "update":
-        return False
+    if call.endpoint in {"create", "update"}:
+        return call.endpoint == "create"
     created = result.get("new")
     return created if isinstance(created, bool) else None
 

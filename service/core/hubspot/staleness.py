@@ -9,7 +9,7 @@ is there; `--force` is for who knows better.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,9 @@ class Holding:
     updated: datetime | None = None  # the record's last change, None where the answer does not say
     archived: datetime | None = None
     newest: Mapping[str, tuple[datetime, str]] | None = None  # property -> since when, and what
+    made: datetime | None = None
+    # Every value that a property has had, as far as its history goes.
+    had: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def holdings(
@@ -73,7 +76,16 @@ def _holding(result: Mapping[str, Any]) -> Holding:
         _time(result.get("updatedAt")),
         _time(result.get("archivedAt")),
         dict(_newest(result.get("propertiesWithHistory"))),
+        _time(result.get("createdAt")),
+        dict(_had(result.get("propertiesWithHistory"))),
     )
+
+
+def _had(histories: Any) -> Iterator[tuple[str, frozenset[str]]]:
+    for name, entries in histories.items() if isinstance(histories, dict) else ():
+        listed = entries if isinstance(entries, list) else ()
+        values = (str(each.get("value") or "") for each in listed if isinstance(each, dict))
+        yield name, frozenset(values)
 
 
 def _newest(histories: Any) -> Iterator[tuple[str, tuple[datetime, str]]]:

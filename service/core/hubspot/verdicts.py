@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.core.reasons import Reason
+from service.core.waiting.parts import Parts
 
 
 class Cause(StrEnum):
@@ -81,3 +82,14 @@ class Halted:
 
 
 Verdict = Applied | Stale | Rejected | Retryable | Refused | Halted
+
+
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """The order is written, and of its lines and links `parts` is known; `rest` is what the slot still comes to."""
+
+    parts: Parts
+    rest: Verdict
+
+
+Fate = Verdict | Partly

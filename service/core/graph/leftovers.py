@@ -1,0 +1,133 @@
+"""The last step: lines of ours that an order is not to have any more are archived.
+
+Only where every line of that order was written, so that a failure leaves more than wanted and never less; and
+only lines whose own key says that they are this order's: lines that people added, and those of other programs,
+are never touched. A line that is linked to its order is found through the links; one that an event names
+(`remove`) by its key.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from service.core.graph import judging
+from service.core.graph.lines import LINE_ITEMS, key_within, line_id
+from service.core.graph.orders import RECORDS
+from service.core.graph.reading import links_of
+from service.core.graph.steps import Step
+from service.core.graph.work import Work, unresolved
+from service.core.hubspot import calls, replies
+from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Verdict
+from service.core.reasons import Code
+from service.core.waiting.parts import Part, PartStatus
+
+_UNREAD = "the lines that the order has could not be read, so none was removed"
+
+
+def remove_leftovers(works: Sequence[Work], line_id_property: str) -> Step[None]:
+    """Archive the lines that are to go."""
+    ready = [work for work in works if work.going and _complete(work)]
+    lists = [work for work in ready if work.wanted_lines.replaces and not work.created]
+    leftovers = yield from own_lines(lists, line_id_property)
+    going: list[tuple[Work, str, str]] = []
+    for work in lists:
+        for key, record_id in leftovers.get(work, {}).items():
+            if key not in work.wanted_lines.items:
+                going.append((work, key, record_id))
+    named = yield from _named(
+        [work for work in ready if work.wanted_lines.remove], line_id_property
+    )
+    yield from archive_lines([*going, *named])
+
+
+def own_lines(
+    works: Sequence[Work], line_id_property: str
+) -> Step[Mapping[Work, Mapping[str, str]]]:
+    """Of every order the lines that are ours: key -> record id. An order that cannot be read fails."""
+    linked = yield from links_of(works, LINE_ITEMS)
+    holders: dict[str, Work] = {}
+    for work in works:
+        if (links := linked.get(work)) is None:
+            work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, _UNREAD))
+            continue
+        known = {part.record_id for part in work.lines.values()}
+        holders |= {each.target: work for each in links if each.target not in known}
+    found: dict[Work, dict[str, str]] = {}
+    ids = list(holders)
+    groups = [ids[at : at + RECORDS] for at in range(0, len(ids), RECORDS)]
+    reads = tuple(
+        calls.look_up(LINE_ITEMS, "hs_object_id", some, [line_id_property]) for some in groups
+    )
+    answers = (yield reads) if reads else ()
+    for some, call, reply in zip(groups, reads, answers, strict=True):
+        values = replies.read_values(call, reply, line_id_property)
+        for record_id, value in zip(some, values, strict=True):
+            _sort(holders[record_id], record_id, value, found)
+    return found
+
+
+def archive_lines(wanted: Sequence[tuple[Work, str, str]]) -> Step[None]:
+    """Archive (order, key, record id); what of it is proven gone is `removed`."""
+    for at in range(0, len(wanted), RECORDS):
+        some = wanted[at : at + RECORDS]
+        call = calls.discard(LINE_ITEMS, [record_id for _, _, record_id in some])
+        (reply,) = yield (call,)
+        for (work, key, record_id), verdict in zip(
+            some, judging.of_records(call, reply), strict=True
+        ):
+            _gone(work, key, record_id, verdict)
+
+
+def _gone(work: Work, key: str, record_id: str, verdict: Verdict) -> None:
+    match verdict:
+        case Applied():
+            work.removed[key] = Part(PartStatus.REMOVED, record_id)
+        case Rejected(reason) | Retryable(reason) | Halted(reason):
+            work.removed[key] = Part(PartStatus.UNRESOLVED, record_id, reason)
+            work.fail(verdict)
+        case _:
+            work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, f"line {key} could not be removed"))
+
+
+def _sort(
+    work: Work, record_id: str, value: str | Missing | Verdict, found: dict[Work, dict[str, str]]
+) -> None:
+    match value:
+        case str(held):
+            key = None if work.own_key is None else key_within(work.own_key, held)
+            if key is not None:
+                found.setdefault(work, {})[key] = record_id
+        case Missing():
+            pass
+        case _:
+            work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, _UNREAD))
+
+
+def _named(works: Sequence[Work], line_id_property: str) -> Step[list[tuple[Work, str, str]]]:
+    """The lines that events name to be removed; one that is not there is removed already."""
+    wanted = [
+        (w, key) for w in works for key in sorted(w.wanted_lines.remove) if key not in w.removed
+    ]
+    going: list[tuple[Work, str, str]] = []
+    for at in range(0, len(wanted), RECORDS):
+        some = wanted[at : at + RECORDS]
+        keys = [line_id(work.own_key or "", key) for work, key in some]
+        call = calls.look_up(LINE_ITEMS, line_id_property, keys)
+        (reply,) = yield (call,)
+        for (work, key), known in zip(some, replies.read_keys(call, reply, ""), strict=True):
+            match known:
+                case Found(record_id):
+                    going.append((work, key, record_id))
+                case Missing():
+                    work.removed[key] = Part(PartStatus.REMOVED)
+                case _:
+                    work.fail(
+                        unresolved(Code.LINE_ITEMS_UNRESOLVED, f"line {key} could not be looked up")
+                    )
+    return going
+
+
+def _complete(work: Work) -> bool:
+    """Whether it has a wish for lines, and every one of them is written and linked."""
+    return work.wish.lines is not None and all(
+        key in work.attached for key in work.wanted_lines.items
+    )

@@ -1,0 +1,69 @@
+"""Before the orders: the ids of the stages that events name.
+
+An unknown stage is refused only by a list that was read for this very try: a stage may be new.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from service.core.events.graph import Stage
+from service.core.graph.directory import Directory
+from service.core.graph.pipelines import Pipeline, StageIds, Unknown, pipelines_of, resolve
+from service.core.graph.steps import Reply, Step
+from service.core.graph.work import Work, unresolved
+from service.core.hubspot.answers import BatchReply, document
+from service.core.hubspot.requests import ListCall
+from service.core.hubspot.verdicts import Rejected
+from service.core.reasons import Code, Reason
+from service.core.waiting.claims import STAGE_PROPERTIES
+
+
+def find_stages(
+    works: Sequence[Work], ids: dict[Stage, StageIds], directory: Directory, now: float
+) -> Step[None]:
+    """Fill in the ids of every stage; orders that name an unknown one are refused."""
+    wanted = {stage for work in works for stage in _stages(work) if not work.written}
+    if not wanted:
+        return
+    known = directory.pipelines(now)
+    if known is None or any(isinstance(resolve(stage, known), Unknown) for stage in wanted):
+        (reply,) = yield (ListCall("pipelines", "orders"),)
+        known = _read(reply)
+        if known is None:
+            _unread(works)
+            return
+        directory.learn_pipelines(known, now)
+    found = {stage: resolve(stage, known) for stage in wanted}
+    ids |= {stage: each for stage, each in found.items() if isinstance(each, StageIds)}
+    for work in works:
+        for stage in _stages(work):
+            if isinstance(unknown := found.get(stage), Unknown):
+                work.refused = Rejected(Reason(Code.STAGE_UNKNOWN, unknown.message))
+
+
+def values_of(work: Work, ids: Mapping[Stage, StageIds]) -> dict[str, str]:
+    """The values that the order's write carries: field by field the latest, stages by their ids."""
+    values: dict[str, str] = {}
+    for event in work.events:
+        values.update(event.values)
+        if event.graph is not None and event.graph.stage is not None:
+            values |= zip(STAGE_PROPERTIES, ids[event.graph.stage], strict=True)
+    return values
+
+
+def _stages(work: Work) -> list[Stage]:
+    graphs = (event.graph for event in work.events)
+    return [graph.stage for graph in graphs if graph is not None and graph.stage is not None]
+
+
+def _read(reply: Reply) -> tuple[Pipeline, ...] | None:
+    if not isinstance(reply, BatchReply) or reply.status != 200:
+        return None
+    body = document(reply)
+    return None if body is None else pipelines_of(body)
+
+
+def _unread(works: Sequence[Work]) -> None:
+    failure = unresolved(Code.UNCONFIRMED, "the account's pipelines could not be read")
+    for work in works:
+        if _stages(work):
+            work.refused = failure

@@ -1,0 +1,165 @@
+"""One order's graph under way: the slot, what of it is known to be done, and what has gone wrong.
+
+A flow keeps one `Work` per slot and carries it through its steps. Each step does what of the order it can, leaves out
+what is done, and writes down what it learnt; `verdict` is the sum.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.core.events.events import Contribution
+from service.core.events.graph import Lines, Link, Target, Unlink
+from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.verdicts import (
+    Applied,
+    Cause,
+    Fate,
+    Halted,
+    Partly,
+    Rejected,
+    Retryable,
+    Verdict,
+)
+from service.core.reasons import Code, Reason
+from service.core.waiting.parts import Part, Parts, PartStatus
+from service.core.waiting.slots import Slot
+from service.core.waiting.wishes import Wish, wish_of
+
+_NO_LINES: Final = Lines(False, {}, frozenset())
+Failure = Rejected | Retryable | Halted
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """More than one record answers to the name."""
+
+
+# What HubSpot says of a name.
+Answer = Found | Missing | Ambiguous | Verdict
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """Mutable while its flow runs, and the flow's alone."""
+
+    slot: Slot
+    wish: Wish
+    # The configured identifying property's value: its lines' keys begin with it.
+    own_key: str | None
+    record_id: str | None = None
+    written: bool = False
+    created: bool | None = None
+    lines: dict[str, Part] = field(default_factory=dict)
+    attached: set[str] = field(default_factory=set)
+    removed: dict[str, Part] = field(default_factory=dict)
+    links: dict[Target, Part] = field(default_factory=dict)
+    targets: dict[Target, str] = field(default_factory=dict)
+    # Why a target has no record id.
+    unfound: dict[Target, Answer] = field(default_factory=dict)
+    # The order's own verdict where it was not written, and the failures of its parts.
+    refused: Verdict | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+    @classmethod
+    def on(cls, slot: Slot, own_key: str | None) -> "Work":
+        """Begin, or go on where the try before ended."""
+        known = slot.parts or Parts()
+        return cls(
+            slot,
+            wish_of(slot.contributions),
+            own_key,
+            record_id=known.record_id,
+            written=known.written,
+            created=known.created,
+            lines={key: part for key, part in known.lines.items() if part.done},
+            attached=set(known.attached),
+            removed=dict(known.removed),
+            links={target: part for target, part in known.links.items() if part.done},
+        )
+
+    @property
+    def going(self) -> bool:
+        """Whether its order is written, and nothing of it says stop: its parts may be written."""
+        halted = any(isinstance(failure, Halted) for failure in self.failures)
+        return self.written and self.refused is None and not halted
+
+    @property
+    def wanted_links(self) -> Iterator[Link | Unlink]:
+        """Every link that its events name; of one target the latest."""
+        latest = {link.target: link for links in self.wish.links for link in links}
+        yield from latest.values()
+
+    @property
+    def wanted_lines(self) -> Lines:
+        """The lines that its events ask for; none where they ask for nothing."""
+        return self.wish.lines or _NO_LINES
+
+    @property
+    def events(self) -> tuple[Contribution, ...]:
+        """Whose work it is."""
+        return self.slot.contributions
+
+    def line(self, key: str, verdict: Verdict) -> None:
+        """A line was written, or was not."""
+        match verdict:
+            case Applied(record_id, created):
+                status = PartStatus.CREATED if created else PartStatus.UPDATED
+                self.lines[key] = Part(status, record_id)
+            case Rejected(reason):
+                told = Reason(
+                    Code.LINE_ITEM_REJECTED,
+                    f"line {key}: {reason.message}",
+                    reason.http_status,
+                    reason.category,
+                    reason.correlation_id,
+                    reason.property,
+                )
+                self._line_failed(key, PartStatus.REJECTED, Rejected(told))
+            case Retryable() | Halted():
+                self._line_failed(key, PartStatus.UNRESOLVED, verdict)
+            case _:
+                raise AssertionError(verdict)
+
+    def _line_failed(self, key: str, status: PartStatus, failure: Failure) -> None:
+        known = self.lines.get(key)
+        self.lines[key] = Part(status, known.record_id if known else None, failure.reason)
+        self.failures.append(failure)
+
+    def fail(self, failure: Failure) -> None:
+        """Something of it cannot be done, now or ever."""
+        self.failures.append(failure)
+
+    def link(self, target: Target, status: PartStatus, failure: Failure | None = None) -> None:
+        """A link is as it was to be, or is not."""
+        reason = None if failure is None else failure.reason
+        self.links[target] = Part(status, self.targets.get(target), reason)
+        if failure is not None:
+            self.failures.append(failure)
+
+    def verdict(self) -> Fate:
+        """The worst part decides."""
+        if self.refused is not None:
+            return Partly(self.parts(), self.refused)
+        for kind in (Halted, Rejected, Retryable):
+            for failure in self.failures:
+                if isinstance(failure, kind):
+                    return Partly(self.parts(), failure)
+        return Partly(self.parts(), Applied(self.record_id, self.created))
+
+    def parts(self) -> Parts:
+        """What is known so far."""
+        return Parts(
+            self.record_id,
+            self.written,
+            self.created,
+            dict(self.lines),
+            frozenset(self.attached),
+            dict(self.removed),
+            dict(self.links),
+        )
+
+
+def unresolved(code: Code, message: str) -> Retryable:
+    """A part that could not be tried, or whose answer says nothing."""
+    return Retryable(Reason(code, message), Cause.SILENCE, ambiguous=True)

@@ -1,0 +1,24 @@
+"""Every request that HubSpot is sent, as data: batches of records, batches of links, and lists that are read whole."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from service.core.hubspot.associations import LinkCall
+from service.core.hubspot.calls import BatchCall
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall:
+    """GET of a list that comes whole: an object type's pipelines, or the link types between two."""
+
+    endpoint: Literal["pipelines", "labels"]
+    object: str
+    to: str = ""
+
+    @property
+    def size(self) -> int:
+        """It is about no record."""
+        return 0
+
+
+Call = BatchCall | LinkCall | ListCall

@@ -1,0 +1,52 @@
+"""Where each request goes: `v3` and the dated versions differ in their paths, not in their bodies.
+
+Associations are v4's in the API's first line of versions (HubSpot's OpenAPI files, associations.v4.json), and carry
+the date like everything else in the dated one.
+"""
+
+from typing import Literal, assert_never
+
+from service.core.hubspot.associations import LinkCall
+from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.requests import Call, ListCall
+
+Method = Literal["GET", "POST"]
+_FIRST = "v3"
+
+
+def address_of(call: Call, api_version: str) -> tuple[Method, str]:
+    """The method and path of a request."""
+    match call:
+        case BatchCall():
+            return "POST", f"{records_path(call.object, api_version)}/batch/{call.endpoint}"
+        case LinkCall():
+            return "POST", f"{_links_path(call.object, call.to, api_version)}/batch/{call.endpoint}"
+        case ListCall():
+            return "GET", _list_path(call, api_version)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _list_path(call: ListCall, api_version: str) -> str:
+    match call.endpoint:
+        case "labels":
+            return f"{_links_path(call.object, call.to, api_version)}/labels"
+        case "pipelines":
+            return f"{_path('pipelines', 'v3', api_version)}/{call.object}"
+        case unreachable:
+            assert_never(unreachable)
+
+
+def records_path(object_type: str, api_version: str) -> str:
+    """The collection of one object type."""
+    if api_version == _FIRST:
+        return f"/crm/v3/objects/{object_type}"
+    return f"/crm/objects/{api_version}/{object_type}"
+
+
+def _links_path(origin: str, to: str, api_version: str) -> str:
+    return f"{_path('associations', 'v4', api_version)}/{origin}/{to}"
+
+
+def _path(area: str, first: str, api_version: str) -> str:
+    return f"/crm/{first}/{area}" if api_version == _FIRST else f"/crm/{area}/{api_version}"
