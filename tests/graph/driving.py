@@ -83,11 +83,11 @@ class Stand:
         """The lines of an order that are linked to it: key property -> properties."""
         found = {}
         for line in await self.links(record_id, "line_items"):
-            return await self.get(
+            held = await self.get(
                 f"/crm/v3/objects/line_items/{line}", properties=f"{LINE_ID},name,quantity,price"
             )
-            if not held.get("archived"):
-                found[held["properties"][LINE_ID]] = held["properties"]
+            if held.get("id") == line and not held.get("archived"):
+                found[held["properties"].get(LINE_ID)] = held["properties"]
         return found
 
 
