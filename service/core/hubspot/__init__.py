@@ -2,8 +2,10 @@
 
 Its modules:
 
+    associations  links between records: calls and the reading of their answers
     calls      Batch -> BatchCall
     answers    the bytes of a reply -> what HubSpot said
+    requests   every request that HubSpot is sent, as data
     index      what an answer names -> which record of the call
     verdicts   what one answer says of one slot
     blame      an error -> who is at fault: the record, the call, the set-up

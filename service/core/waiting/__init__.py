@@ -3,6 +3,7 @@
 Its modules:
 
     claims    the single things that an event asks for, and which of them later events overtake
+    parts     what is known of the parts of one order's write
     wishes    Contributions of one order -> one wish for its lines and links
     slots    Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     backlog  Slots over time -> Batch
