@@ -74,7 +74,7 @@ class Work:
             created=known.created,
             lines={key: part for key, part in known.lines.items() if part.done},
             attached=set(known.attached),
-            removed=dict(known.removed),
+            removed={key: part for key, part in known.removed.items() if part.done},
             links={target: part for target, part in known.links.items() if part.done},
         )
 
