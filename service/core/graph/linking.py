@@ -61,14 +61,14 @@ def _links_to(
             _unread(work, kind, plan)
             continue
         held = {each.target: each for each in there.get(work, ())}
-        jobs.append(_Job(work, plan, held, known=work in there or bool(work.created)))
+        jobs.append(_Job(work, plan, held, known=work in there or work.unlinked))
     yield from _make(kind, jobs, types)
     yield from _remove(kind, jobs)
 
 
 def _depends(work: Work, plan: LinkPlan) -> bool:
     """Whether what there is to do depends on the links that are there."""
-    return not work.created and (
+    return not work.unlinked and (
         plan.exclusive or any(each is None for each in plan.wanted.values())
     )
 

@@ -85,6 +85,14 @@ class Work:
         return self.written and self.refused is None and not halted
 
     @property
+    def unlinked(self) -> bool:
+        """Whether this very try created the order, so that nothing can be linked to it.
+
+        An earlier try may have made a link that a target found since makes superfluous.
+        """
+        return self.created is True and self.slot.parts is None
+
+    @property
     def wanted_links(self) -> Iterator[Link | Unlink]:
         """Every link that its events name; of one target the latest."""
         latest = {link.target: link for links in self.wish.links for link in links}
