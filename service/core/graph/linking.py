@@ -179,15 +179,6 @@ def _read_back(kind: str, removed: Sequence[tuple[Work, str]]) -> Step[None]:
             _note(work, kind, record_id, PartStatus.UNLINKED, Applied(record_id, None))
 
 
-def _about(failure: object, work: Work, kind: str, record_id: str) -> bool:
-    reasons = {
-        id(work.links[target].reason)
-        for target in _targets(work, kind, record_id)
-        if target in work.links
-    }
-    return id(getattr(failure, "reason", None)) in reasons
-
-
 def _by_orders(wanted: Sequence[tuple[Work, str]]) -> list[list[tuple[Work, str]]]:
     """At most REMOVED_AT_MOST orders per call, and all links of an order in one."""
     groups: list[list[tuple[Work, str]]] = []
@@ -203,17 +194,21 @@ def _by_orders(wanted: Sequence[tuple[Work, str]]) -> list[list[tuple[Work, str]
 
 def _all_there(job: _Job, kind: str) -> bool:
     """Whether every link that is to be there of this type is, and no target of it is missing."""
-    for link in job.work.wanted_links:
+    work, wanted = job.work, job.plan.wanted
+    for link in work.wanted_links:
         if link.target.object != kind or not isinstance(link, Link):
             continue
-        part = job.work.links.get(link.target)
-        if (
-            link.target not in job.work.targets
-            or part is None
-            or part.status is not PartStatus.LINKED
-        ):
+        record_id = work.targets.get(link.target)
+        if record_id is None:
+            return False
+        if record_id in wanted and not _linked(work, link.target):
             return False
     return True
+
+
+def _linked(work: Work, target: Target) -> bool:
+    part = work.links.get(target)
+    return part is not None and part.status is PartStatus.LINKED
 
 
 def _unread(work: Work, kind: str, plan: LinkPlan) -> None:

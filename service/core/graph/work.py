@@ -59,7 +59,8 @@ class Work:
     unfound: dict[Target, Answer] = field(default_factory=dict)
     # The order's own verdict where it was not written, and the failures of its parts.
     refused: Verdict | None = None
-    failures: list[Failure] = field(default_factory=list)
+    _failures: list[Failure] = field(default_factory=list)
+    _links_failed: dict[Target, Failure] = field(default_factory=dict)
 
     @classmethod
     def on(cls, slot: Slot, own_key: str | None) -> "Work":
@@ -77,6 +78,11 @@ class Work:
             removed={key: part for key, part in known.removed.items() if part.done},
             links={target: part for target, part in known.links.items() if part.done},
         )
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What stands against it so far."""
+        return (*self._failures, *self._links_failed.values())
 
     @property
     def going(self) -> bool:
@@ -132,18 +138,19 @@ class Work:
     def _line_failed(self, key: str, status: PartStatus, failure: Failure) -> None:
         known = self.lines.get(key)
         self.lines[key] = Part(status, known.record_id if known else None, failure.reason)
-        self.failures.append(failure)
+        self._failures.append(failure)
 
     def fail(self, failure: Failure) -> None:
         """Something of it cannot be done, now or ever."""
-        self.failures.append(failure)
+        self._failures.append(failure)
 
     def link(self, target: Target, status: PartStatus, failure: Failure | None = None) -> None:
         """A link is as it was to be, or is not."""
         reason = None if failure is None else failure.reason
         self.links[target] = Part(status, self.targets.get(target), reason)
+        self._links_failed.pop(target, None)
         if failure is not None:
-            self.failures.append(failure)
+            self._links_failed[target] = failure
 
     def verdict(self) -> Fate:
         """The worst part decides."""
