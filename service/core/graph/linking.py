@@ -173,9 +173,6 @@ def _read_back(kind: str, removed: Sequence[tuple[Work, str]]) -> Step[None]:
     there = yield from links_of([work for work, _ in removed], kind)
     for work, record_id in removed:
         if work in there and record_id not in {each.target for each in there[work]}:
-            work.failures = [
-                each for each in work.failures if not _about(each, work, kind, record_id)
-            ]
             _note(work, kind, record_id, PartStatus.UNLINKED, Applied(record_id, None))
 
 
