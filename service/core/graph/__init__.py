@@ -11,6 +11,7 @@ Its modules, in the order of the flow:
     pipelines   an account's pipelines, and the ids that words stand for
     orders      the first step: the orders themselves
     targets     the second step: the records that links go to
+    replayed    a replay undoes nothing that is newer
     lines       the third step: lines, written by a key of their own, then linked
     linking     beside the lines: links to other records
     link_plans  the links that a slot's events leave, once their targets are known

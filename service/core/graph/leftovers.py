@@ -16,6 +16,7 @@ from service.core.graph.steps import Step
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot import calls, replies
 from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.staleness import Holding, holdings, made_or_written_since
 from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Verdict
 from service.core.reasons import Code
 from service.core.waiting.parts import Part, PartStatus
@@ -28,15 +29,34 @@ def remove_leftovers(works: Sequence[Work], line_id_property: str) -> Step[None]
     ready = [work for work in works if work.going and _complete(work)]
     lists = [work for work in ready if work.wanted_lines.replaces and not work.created]
     leftovers = yield from own_lines(lists, line_id_property)
+    spared = yield from _spared([work for work in lists if work.slot.checked], leftovers)
     going: list[tuple[Work, str, str]] = []
     for work in lists:
         for key, record_id in leftovers.get(work, {}).items():
-            if key not in work.wanted_lines.items:
+            if record_id in spared:
+                work.left_out.append(f"line_items.{key}")
+            elif key not in work.wanted_lines.items:
                 going.append((work, key, record_id))
     named = yield from _named(
         [work for work in ready if work.wanted_lines.remove], line_id_property
     )
     yield from archive_lines([*going, *named])
+
+
+def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) -> Step[set[str]]:
+    """Of replayed lists: the leftovers that were made or changed after the event, or that nobody can date."""
+    spared: set[str] = set()
+    for work in works:
+        named = leftovers.get(work, {}).items()
+        ids = [each for key, each in named if key not in work.wanted_lines.items]
+        for at in range(0, len(ids), RECORDS):
+            some = ids[at : at + RECORDS]
+            call = calls.look_up(LINE_ITEMS, "hs_object_id", some)
+            (reply,) = yield (call,)
+            for record_id, held in zip(some, holdings(call, reply, ""), strict=True):
+                newer = not isinstance(held, Holding) or made_or_written_since(work.events[0], held)
+                spared |= {record_id} if newer else set()
+    return spared
 
 
 def own_lines(

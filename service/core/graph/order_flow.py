@@ -31,6 +31,7 @@ from service.core.graph.lines import write_lines
 from service.core.graph.linking import write_links
 from service.core.graph.orders import find_orders, find_own_keys, write_orders
 from service.core.graph.pipelines import StageIds
+from service.core.graph.replayed import call_stale, spare_lines, spare_links, spare_values
 from service.core.graph.stages import find_stages, values_of
 from service.core.graph.steps import Step, beside
 from service.core.graph.targets import find_targets, make_targets, settle_missing
@@ -58,6 +59,10 @@ def complete(
     stages: dict[Stage, StageIds] = {}
     yield from find_stages(works, stages, directory, now)
     yield from find_own_keys(works, account.id_property)
+    checked = [work for work in works if work.slot.checked and not work.written]
+    if checked:
+        yield from find_targets(works, directory, now)
+        yield from _spare(checked, batch, account, stages)
     yield from beside(
         write_orders(
             works, batch.operation, batch.id_property, lambda work: values_of(work, stages), names
@@ -73,6 +78,20 @@ def complete(
     if account.line_id_property is not None:
         yield from remove_leftovers(works, account.line_id_property)
     return tuple(work.verdict() for work in works)
+
+
+def _spare(
+    works: Sequence[Work], batch: Batch, account: Account, stages: dict[Stage, StageIds]
+) -> Step[None]:
+    """Replays: look first, and leave out all that would undo something newer."""
+    fine = [work for work in works if work.refused is None]
+    yield from spare_values(
+        fine, batch.id_property, {work: values_of(work, stages) for work in fine}
+    )
+    if account.line_id_property is not None:
+        yield from spare_lines(fine, account.line_id_property)
+    yield from spare_links(fine)
+    call_stale(fine)
 
 
 def archive(

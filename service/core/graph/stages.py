@@ -47,7 +47,7 @@ def values_of(work: Work, ids: Mapping[Stage, StageIds]) -> dict[str, str]:
         values.update(event.values)
         if event.graph is not None and event.graph.stage is not None:
             values |= zip(STAGE_PROPERTIES, ids[event.graph.stage], strict=True)
-    return values
+    return {name: value for name, value in values.items() if name not in work.older}
 
 
 def _stages(work: Work) -> list[Stage]:

@@ -4,8 +4,8 @@ A flow keeps one `Work` per slot and carries it through its steps. Each step doe
 what is done, and writes down what it learnt; `verdict` is the sum.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.core.events.events import Contribution
@@ -22,6 +22,7 @@ from service.core.hubspot.verdicts import (
     Verdict,
 )
 from service.core.reasons import Code, Reason
+from service.core.waiting.claims import STAGE_PROPERTIES
 from service.core.waiting.parts import Part, Parts, PartStatus
 from service.core.waiting.slots import Slot
 from service.core.waiting.wishes import Wish, wish_of
@@ -57,6 +58,9 @@ class Work:
     targets: dict[Target, str] = field(default_factory=dict)
     # Why a target has no record id.
     unfound: dict[Target, Answer] = field(default_factory=dict)
+    # Of a replay: what is not written because HubSpot holds something newer.
+    older: set[str] = field(default_factory=set)
+    left_out: list[str] = field(default_factory=list)
     # The order's own verdict where it was not written, and the failures of its parts.
     refused: Verdict | None = None
     _failures: list[Failure] = field(default_factory=list)
@@ -114,6 +118,47 @@ class Work:
         """Whose work it is."""
         return self.slot.contributions
 
+    @property
+    def anything_left(self) -> bool:
+        """Whether a replay still has something to write."""
+        events = self.events
+        named = {name for event in events for name in event.values} | {
+            name
+            for event in events
+            if event.graph is not None and event.graph.stage is not None
+            for name in STAGE_PROPERTIES
+        }
+        return bool(named - self.older or self.wish.lines is not None or list(self.wanted_links))
+
+    def leave_out_values(self, names: set[str]) -> None:
+        """Values of the order that are older than what it holds."""
+        self.older |= names
+        self.left_out.extend(sorted(names))
+
+    def leave_out_of_line(self, key: str, names: set[str]) -> None:
+        """Values of a line that are older than what it holds."""
+        lines = self.wanted_lines
+        kept = {name: value for name, value in lines.items[key].items() if name not in names}
+        items = {**lines.items, key: kept}
+        self.wish = replace(self.wish, lines=replace(lines, items=items))
+        self.left_out.extend(f"line_items.{key}.{name}" for name in sorted(names))
+
+    def leave_out_line(self, key: str) -> None:
+        """A line that was taken away since."""
+        lines = self.wanted_lines
+        items = {each: values for each, values in lines.items.items() if each != key}
+        self.wish = replace(self.wish, lines=replace(lines, items=items))
+        self.left_out.append(f"line_items.{key}")
+
+    def leave_out_links(self, links: Sequence[Link | Unlink]) -> None:
+        """Links that would take away something that may be newer."""
+        gone = {link.target for link in links}
+        kept = tuple(
+            tuple(link for link in event if link.target not in gone) for event in self.wish.links
+        )
+        self.wish = replace(self.wish, links=kept)
+        self.left_out.extend(f"associations.{' '.join(link.spelt)}" for link in links)
+
     def line(self, key: str, verdict: Verdict) -> None:
         """A line was written, or was not."""
         match verdict:
@@ -160,7 +205,7 @@ class Work:
             for failure in self.failures:
                 if isinstance(failure, kind):
                     return Partly(self.parts(), failure)
-        return Partly(self.parts(), Applied(self.record_id, self.created))
+        return Partly(self.parts(), Applied(self.record_id, self.created, tuple(self.left_out)))
 
     def parts(self) -> Parts:
         """What is known so far."""

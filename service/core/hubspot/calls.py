@@ -150,10 +150,17 @@ def _document(sent: Input, endpoint: Endpoint, id_property: str) -> dict[str, An
 
 
 def look_up(
-    object_type: str, id_property: str, keys: Sequence[str], properties: Collection[str] = ()
+    object_type: str,
+    id_property: str,
+    keys: Sequence[str],
+    properties: Collection[str] = (),
+    *,
+    histories: Collection[str] = (),
+    archived: bool = False,
 ) -> BatchCall:
     """`batch/read` of records of any type."""
-    return replace(find(keys, id_property, properties=properties), object=object_type)
+    call = find(keys, id_property, properties=properties, histories=histories, archived=archived)
+    return replace(call, object=object_type)
 
 
 def discard(object_type: str, ids: Sequence[str]) -> BatchCall:

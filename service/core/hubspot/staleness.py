@@ -32,7 +32,7 @@ class Holding:
     newest: Mapping[str, tuple[datetime, str]] | None = None  # property -> since when, and what
     made: datetime | None = None
     # Every value that a property has had, as far as its history goes.
-    had: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    had: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
 
 def holdings(
@@ -50,12 +50,25 @@ def holdings(
 
 def left_out(contribution: Contribution, holding: Holding) -> tuple[str, ...]:
     """The event's properties that HubSpot holds something newer for."""
+    return older(contribution, contribution.values, holding)
+
+
+def older(
+    contribution: Contribution, values: Mapping[str, str], holding: Holding
+) -> tuple[str, ...]:
+    """The names of values that the record holds something newer, and other, for."""
     then, newest = moment(contribution.event.time), holding.newest or {}
     return tuple(
         name
-        for name, value in contribution.values.items()
+        for name, value in values.items()
         if name in newest and newest[name][0] > then and newest[name][1] != value
     )
+
+
+def made_or_written_since(contribution: Contribution, holding: Holding) -> bool:
+    """Whether the record was made, changed or archived after the event."""
+    made = holding.made is not None and holding.made > moment(contribution.event.time)
+    return made or written_since(contribution, holding)
 
 
 def written_since(contribution: Contribution, holding: Holding) -> bool:

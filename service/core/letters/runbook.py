@@ -103,6 +103,66 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "first. If the order is archived, restore it in HubSpot or leave the update alone.",
         "Yes, after the order exists.",
     ),
+    Code.ORDER_EXISTS: Entry(
+        "A create for an order whose key HubSpot has already; `record_id` of the outcome is the holder's.",
+        "producer",
+        "Decide which of the two is right. Where the order may be there already, the producer sends an upsert.",
+        "No: it is refused for as long as the other order is there. Mend it to an upsert, or close it.",
+    ),
+    Code.STAGE_UNKNOWN: Entry(
+        "The account's pipelines have no stage, or more than one, of the name that the event gives.",
+        "data or set-up",
+        "The sentence lists the stages that there are: `ordersync pipelines` shows them with their ids. "
+        "Create or rename the stage in HubSpot, or have the producer use one of the list.",
+        _AFTER,
+    ),
+    Code.LINE_ITEM_REJECTED: Entry(
+        "HubSpot refused one line of the order; the order itself and its other lines may be written (`parts`).",
+        "data",
+        "Mend the line's property that the sentence names, or have the producer send the order anew.",
+        _MEND,
+    ),
+    Code.LINE_ITEMS_NOT_CONFIGURED: Entry(
+        "The event has lines, and no property of line items is configured that holds their keys.",
+        "set-up",
+        "Create a unique property of line items (`ordersync setup --apply`) and set "
+        "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY to its name.",
+        _AFTER,
+    ),
+    Code.LINE_ITEMS_UNRESOLVED: Entry(
+        "Lines could not be written, linked or removed, or the order has no value of the configured "
+        "identifying property to name its lines after.",
+        "nobody's, or data where the order has no key",
+        "`parts` of the outcome says which lines are there. Give the order its key in HubSpot where the "
+        "sentence says that it has none.",
+        "Yes: the whole event may be repeated, no line is written twice.",
+    ),
+    Code.ASSOCIATION_TARGET_MISSING: Entry(
+        "A link goes to a record that HubSpot does not have, or did not have within the patience.",
+        "data or order of events",
+        "Find out why the record is missing: whoever writes it may be late. Or the producer says "
+        "`on_missing: create` or `skip`.",
+        "Yes, after the record exists.",
+    ),
+    Code.ASSOCIATION_TARGET_AMBIGUOUS: Entry(
+        "More than one record answers to the name that the event gives for a link's other end.",
+        "data",
+        "Merge the records in HubSpot, or name the right one by its record id.",
+        _AFTER,
+    ),
+    Code.ASSOCIATION_REFUSED: Entry(
+        "HubSpot refused a link: an unknown label, a limit of the account, a scope, or a property that is not unique.",
+        "data or set-up",
+        "The sentence quotes HubSpot, or lists the labels that there are. Links per pair of types can be "
+        "limited in the account's settings.",
+        _AFTER,
+    ),
+    Code.ASSOCIATION_UNRESOLVED: Entry(
+        "HubSpot never said what became of a link.",
+        "nobody's",
+        "`parts` of the outcome says which. A replay asks again.",
+        "Yes: a link that is there already is left as it is.",
+    ),
     Code.CONFLICT: Entry(
         "HubSpot says that the write conflicts with what it holds, without saying with what.",
         "data",
