@@ -122,10 +122,12 @@ def test_a_valid_structured_example_is_valid_by_the_schema(path):
 
 def test_the_page_for_producers_shows_what_is_true():
     page = (SCHEMAS.parent / "docs" / "events.md").read_text()
-    event, refusal = (block.partition("```")[0] for block in page.split("```json\n")[1:])
+    event, graph, refusal = (block.partition("```")[0] for block in page.split("```json\n")[1:])
     three_faults = next(path for path in INVALID if path.stem == "three-faults-at-once")
 
     shown = read(Filed("events.md", 0, event.encode()), None)
+    complete = orjson.dumps(orjson.loads(event) | {"data": orjson.loads(graph)})
+    assert isinstance(read(Filed("events.md", 0, complete), None), Contribution)
     refused = read(from_json("", three_faults.read_bytes()), None)
 
     assert isinstance(shown, Contribution)
