@@ -4,19 +4,20 @@ A call waits here for the budget; a batch that the pipeline lets out does not, b
 when the budget has room. A flow's second call, a renewed token's and a probe's may.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
 
+from service.core.graph.steps import Step
 from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
-from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.concurrency import Concurrency
-from service.core.hubspot.flows import Flow
+from service.core.hubspot.requests import Call, object_of
 from service.core.hubspot.throttles import Began, Over, Spell, Throttles, throttle_of
-from service.core.hubspot.verdicts import Verdict
+from service.core.hubspot.verdicts import Fate
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
 
@@ -40,7 +41,7 @@ class Line:
 
     def __init__(
         self,
-        send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]],
+        send: Callable[[Call], Awaitable[BatchReply | NoReply]],
         renew: Callable[[], Awaitable[bool]],
         *,
         policy: BudgetPolicy,
@@ -67,9 +68,9 @@ class Line:
         return self._throttles.spell(self._now())
 
     async def converse(
-        self, flow: Flow, why: str, company: int, permit: Permit
-    ) -> tuple[Verdict, ...] | None:
-        """Carry a flow's calls out, one after the other, to its verdicts; None = not permitted any more."""
+        self, flow: Step[tuple[Fate, ...]], why: str, company: int, permit: Permit
+    ) -> tuple[Fate, ...] | None:
+        """Carry a flow's calls out, step by step, to its fates; None = not permitted any more."""
         self._conversations += 1
         try:
             return await self._converse(flow, why, company, permit)
@@ -78,27 +79,41 @@ class Line:
             self._wake.up()
 
     async def _converse(
-        self, flow: Flow, why: str, company: int, permit: Permit
-    ) -> tuple[Verdict, ...] | None:
-        reply: BatchReply | NoReply | None = None
+        self, flow: Step[tuple[Fate, ...]], why: str, company: int, permit: Permit
+    ) -> tuple[Fate, ...] | None:
+        replies: tuple[BatchReply | NoReply, ...] | None = None
         while True:
             try:
-                call = next(flow) if reply is None else flow.send(reply)
+                calls = next(flow) if replies is None else flow.send(replies)
             except StopIteration as end:
-                verdicts: tuple[Verdict, ...] = end.value
-                return verdicts
-            reply = await self._patiently(call, why, company, permit)
-            if reply is None:
+                fates: tuple[Fate, ...] = end.value
+                return fates
+            replies = await self._together(calls, why, company, permit)
+            if replies is None:
                 flow.close()
                 return None
 
-    async def call(self, call: BatchCall, why: str, company: int = 0) -> BatchReply | NoReply:
+    async def _together(
+        self, calls: Sequence[Call], why: str, company: int, permit: Permit
+    ) -> tuple[BatchReply | NoReply, ...] | None:
+        """The calls of one step at once; None where one of them was not permitted."""
+        if len(calls) == 1:
+            only = await self._patiently(calls[0], why, company, permit)
+            return None if only is None else (only,)
+        async with asyncio.TaskGroup() as tasks:
+            sent = [
+                tasks.create_task(self._patiently(call, why, company, permit)) for call in calls
+            ]
+        replies = tuple(reply for task in sent if (reply := task.result()) is not None)
+        return replies if len(replies) == len(calls) else None
+
+    async def call(self, call: Call, why: str, company: int = 0) -> BatchReply | NoReply:
         """One call that writes nothing; after a 401 once more, if there is another token."""
         reply = await self._patiently(call, why, company, _always)
         return NoReply("not permitted", sent=False) if reply is None else reply
 
     async def _patiently(
-        self, call: BatchCall, why: str, company: int, permit: Permit
+        self, call: Call, why: str, company: int, permit: Permit
     ) -> BatchReply | NoReply | None:
         reply = await self._within_budget(call, why, company, permit)
         refused = isinstance(reply, BatchReply) and reply.status == UNAUTHENTICATED
@@ -107,7 +122,7 @@ class Line:
         return reply
 
     async def _within_budget(
-        self, call: BatchCall, why: str, company: int, permit: Permit
+        self, call: Call, why: str, company: int, permit: Permit
     ) -> BatchReply | NoReply | None:
         """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
         while True:
@@ -160,11 +175,11 @@ class Line:
                 pass
 
     def _account(
-        self, call: BatchCall, reply: BatchReply | NoReply, seconds: float, why: str, company: int
+        self, call: Call, reply: BatchReply | NoReply, seconds: float, why: str, company: int
     ) -> None:
         status = reply.status if isinstance(reply, BatchReply) else 0
-        self._metrics.calls.labels(call.endpoint, str(status)).inc()
-        self._metrics.call_seconds.labels(call.endpoint).observe(seconds)
+        self._metrics.calls.labels(object_of(call), call.name, str(status)).inc()
+        self._metrics.call_seconds.labels(call.name).observe(seconds)
         self._metrics.quota_used.set(self._budget.used)
         self._metrics.quota_limit.set(self._budget.limit)
         if self._budget.remaining is not None:
@@ -176,8 +191,9 @@ class Line:
         )
         log.info(
             "call_answered",
-            endpoint=call.endpoint,
-            records=len(call.inputs),
+            object=object_of(call),
+            endpoint=call.name,
+            records=call.size,
             why=why,
             company=company,
             status=status,

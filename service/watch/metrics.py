@@ -99,7 +99,7 @@ class Metrics:
 
     def _calls(self) -> None:
         self.calls = self._counter(
-            "calls", "Calls to HubSpot; status 0 = no answer.", "endpoint", "status"
+            "calls", "Calls to HubSpot; status 0 = no answer.", "object", "endpoint", "status"
         )
         self.call_seconds = self._histogram(
             "call_seconds", "From the departure of a call to its answer.", _CALL, "endpoint"

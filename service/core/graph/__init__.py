@@ -2,6 +2,7 @@
 
 Its modules, in the order of the flow:
 
+    flow        which calls a batch takes
     order_flow  the flow of a batch of complete orders
     work        one order's graph under way
     steps       calls that leave together; a refused call is taken apart until the answer is alone

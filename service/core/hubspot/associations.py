@@ -63,6 +63,11 @@ class LinkCall:
         """How many links or records it is about."""
         return len(self.pairs)
 
+    @property
+    def name(self) -> str:
+        """Its kind, in metrics and logs."""
+        return f"link/{self.endpoint}"
+
 
 @dataclass(frozen=True, slots=True)
 class LinksFound:

@@ -42,6 +42,16 @@ class BatchCall:
     archived: bool = False  # of a read: look among the archived records (`?archived=true`)
     object: str = "orders"
 
+    @property
+    def size(self) -> int:
+        """How many records it is about."""
+        return len(self.inputs)
+
+    @property
+    def name(self) -> str:
+        """Its kind, in metrics and logs."""
+        return self.endpoint
+
 
 def write(batch: Batch, name: str) -> BatchCall:
     """`batch/upsert` or `batch/update`; `name` is unique to this attempt and starts every trace id."""

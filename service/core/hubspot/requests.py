@@ -20,5 +20,15 @@ class ListCall:
         """It is about no record."""
         return 0
 
+    @property
+    def name(self) -> str:
+        """Its kind, in metrics and logs."""
+        return self.endpoint
+
 
 Call = BatchCall | LinkCall | ListCall
+
+
+def object_of(call: Call) -> str:
+    """The object type that a request is about, in metrics and logs; of links the far end's."""
+    return call.to if isinstance(call, LinkCall | ListCall) and call.to else call.object

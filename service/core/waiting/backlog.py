@@ -42,6 +42,11 @@ class Batch:
     slots: tuple[Slot, ...]
     trigger: Trigger
 
+    @property
+    def complete(self) -> bool:
+        """Whether its orders come with lines, links or a stage."""
+        return self.slots[0].complete
+
 
 class _Berth(NamedTuple):
     operation: Operation

@@ -46,6 +46,11 @@ class Slot:
     # What earlier tries have done of its graph.
     parts: Parts | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether one of its events carries lines, links or a stage."""
+        return any(event.graph is not None for event in self.contributions)
+
     def merged(self) -> dict[str, str]:
         """The values that the write carries: field by field, the latest."""
         if len(self.contributions) == 1:
