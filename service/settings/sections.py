@@ -190,6 +190,11 @@ class HubSpot(_Section):
     id_property: Name = Field(
         description="the order object's unique property that an event's `subject` is a value of"
     )
+    line_id_property: Name | None = Field(
+        None,
+        description="the unique property of line items that holds `<order>/<line>`; needed as soon as "
+        "an event has lines",
+    )
     calls: int = Field(
         100,
         ge=1,
@@ -230,10 +235,10 @@ class HubSpot(_Section):
             raise PydanticCustomError(fault.kind, "{fault}", {"fault": fault.sentence})
         return url.rstrip("/")
 
-    @field_validator("id_property")
+    @field_validator("id_property", "line_id_property")
     @classmethod
-    def _is_one_of_yours(cls, name: str) -> str:
-        return _of_yours(name)
+    def _is_one_of_yours(cls, name: str | None) -> str | None:
+        return None if name is None else _of_yours(name)
 
     @field_validator("token")
     @classmethod

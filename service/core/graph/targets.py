@@ -116,7 +116,7 @@ def _missing(work: Work, link: Any, answer: Answer) -> None:
         case Missing():
             message = f"HubSpot has no {to} whose {by} is {value} yet"
             reason = Reason(Code.ASSOCIATION_TARGET_MISSING, message)
-            work.link(target, PartStatus.NOT_FOUND, Retryable(reason, Cause.RECORD))
+            work.link(target, PartStatus.NOT_FOUND, Retryable(reason, Cause.MISSING))
         case Ambiguous():
             message = f"more than one {to} answers to {by} {value}: name it by its record id"
             work.link(

@@ -18,6 +18,8 @@ class Cause(StrEnum):
     SERVER = "server"  # 5xx, no reply, an answer nobody can read: the call, perhaps HubSpot, perhaps a record
     SILENCE = "silence"  # a 2xx that does not mention the record
     RECORD = "record"  # an error that names the record, in a category that is not final
+    # A record that the event links to is not there yet: waited for as long as patience lasts.
+    MISSING = "missing"
     THROTTLE = "throttle"  # 429: never counts towards giving up
 
 
