@@ -110,14 +110,14 @@ async def carried_out(hubspot: Stand, lanes: dict[str, list[Slot]]) -> None:
         fates = await hubspot.carry(batch_of(*heads.values()))
         for (key, slot), fate in zip(heads.items(), fates, strict=True):
             rest = fate.rest if isinstance(fate, Partly) else fate
-            parts = fate.parts if isinstance(fate, Partly) else slot.parts
+            progress = fate.progress if isinstance(fate, Partly) else slot.progress
             if isinstance(rest, Applied):
                 lanes[key].pop(0)
             elif isinstance(rest, Rejected):
                 assert len(slot.contributions) > 1, rest
                 lanes[key][:1] = separate(slot)
             else:
-                lanes[key][0] = replace(slot, parts=parts, attempts=slot.attempts + 1)
+                lanes[key][0] = replace(slot, progress=progress, attempts=slot.attempts + 1)
     raise AssertionError("no end")
 
 

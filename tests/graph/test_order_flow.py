@@ -39,16 +39,16 @@ async def test_a_new_order_with_lines_and_a_buyer():
 
         assert isinstance(fate, Partly), fate
         assert isinstance(fate.rest, Applied), fate
-        order = fate.parts.record_id
+        order = fate.progress.record_id
         assert order
-        assert {key: part.status for key, part in fate.parts.lines.items()} == {
+        assert {key: part.status for key, part in fate.progress.lines.items()} == {
             "1": PartStatus.CREATED,
             "a/b%": PartStatus.CREATED,
         }
         mia = Target("contacts", "email", "mia@example.com")
-        assert fate.parts.links[mia].status is PartStatus.LINKED
+        assert fate.progress.links[mia].status is PartStatus.LINKED
         assert set(await hubspot.lines(order)) == {"A-1/1", "A-1/a%2Fb%25"}
-        assert list(await hubspot.links(order, "contacts")) == [fate.parts.links[mia].record_id]
+        assert list(await hubspot.links(order, "contacts")) == [fate.progress.links[mia].record_id]
 
 
 async def test_a_hundred_new_orders_with_three_lines_and_a_buyer_each_take_seven_calls():
@@ -99,8 +99,8 @@ async def test_a_later_list_removes_our_own_leftovers_and_no_other_line():
         (fate,) = await hubspot.carry(batch_of(slot({"line_items": {"items": [TENT]}})))
 
         assert isinstance(fate.rest, Applied), fate
-        assert fate.parts.removed["a/b%"].status is PartStatus.REMOVED
-        assert fate.parts.lines["1"].status is PartStatus.UPDATED
+        assert fate.progress.removed["a/b%"].status is PartStatus.REMOVED
+        assert fate.progress.lines["1"].status is PartStatus.UPDATED
         assert set(await hubspot.lines(order)) == {"A-1/1", None}
         assert by_hand["id"] in await hubspot.links(order, "line_items")
 
@@ -119,10 +119,10 @@ async def test_a_missing_buyer_waits_and_the_rest_of_the_order_is_written():
         waits, skips, fails = (fate.rest for fate in fates)
         assert isinstance(waits, Retryable)
         assert waits.reason.code is Code.ASSOCIATION_TARGET_MISSING
-        assert fates[0].parts.lines["1"].status is PartStatus.CREATED
+        assert fates[0].progress.lines["1"].status is PartStatus.CREATED
         assert isinstance(skips, Applied)
         assert isinstance(fails, Rejected)
-        assert all(fate.parts.written for fate in fates)
+        assert all(fate.progress.written for fate in fates)
 
 
 async def test_an_unknown_stage_is_refused_with_the_list_and_writes_nothing():
@@ -132,7 +132,7 @@ async def test_an_unknown_stage_is_refused_with_the_list_and_writes_nothing():
         assert isinstance(fate.rest, Rejected)
         assert fate.rest.reason.code is Code.STAGE_UNKNOWN
         assert "Shipped" in fate.rest.reason.message
-        assert not fate.parts.written
+        assert not fate.progress.written
 
 
 async def test_a_stage_by_name():
@@ -155,8 +155,8 @@ async def test_one_bad_line_costs_no_other_order_anything():
 
         assert isinstance(fates[0].rest, Rejected), fates[0]
         assert fates[0].rest.reason.code is Code.LINE_ITEM_REJECTED
-        assert fates[0].parts.lines["1"].status is PartStatus.CREATED
-        assert fates[0].parts.lines["9"].status is PartStatus.REJECTED
+        assert fates[0].progress.lines["1"].status is PartStatus.CREATED
+        assert fates[0].progress.lines["9"].status is PartStatus.REJECTED
         assert isinstance(fates[1].rest, Applied)
 
 
@@ -173,8 +173,8 @@ async def test_a_create_of_a_key_that_is_taken_names_the_holder():
         assert first.rest.created is True
         assert isinstance(second.rest, Rejected), second
         assert second.rest.reason.code is Code.ORDER_EXISTS
-        assert second.parts.record_id == first.parts.record_id
-        assert not second.parts.written
+        assert second.progress.record_id == first.progress.record_id
+        assert not second.progress.written
 
 
 async def test_an_exclusive_link_replaces_the_others_and_labels_stay():
@@ -187,8 +187,8 @@ async def test_an_exclusive_link_replaces_the_others_and_labels_stay():
         await hubspot.carry(batch_of(slot({"associations": [a]})))
         (fate,) = await hubspot.carry(batch_of(slot({"associations": [b | {"exclusive": True}]})))
 
-        order = fate.parts.record_id
+        order = fate.progress.record_id
         assert isinstance(fate.rest, Applied), fate
         assert list(await hubspot.links(order, "contacts")) == [
-            fate.parts.links[Target("contacts", "email", "b@example.com")].record_id
+            fate.progress.links[Target("contacts", "email", "b@example.com")].record_id
         ]

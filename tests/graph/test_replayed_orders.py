@@ -38,7 +38,7 @@ async def test_a_stale_list_removes_and_changes_nothing_newer(time, stale):
                 slot({"line_items": {"items": [line("1", name="old")]}}, time=time, replayed=True)
             )
         )
-        lines = await hubspot.lines(fate.parts.record_id)
+        lines = await hubspot.lines(fate.progress.record_id)
 
         assert isinstance(fate.rest, Applied), fate
         assert {key: held["name"] for key, held in lines.items()} == (
@@ -58,7 +58,7 @@ async def test_a_stale_list_brings_no_line_back_that_was_taken_away_since():
             batch_of(slot({"line_items": {"items": both}}, time=OLD, replayed=True))
         )
 
-        assert set(await hubspot.lines(fate.parts.record_id)) == {"A-1/1"}
+        assert set(await hubspot.lines(fate.progress.record_id)) == {"A-1/1"}
         assert "line_items.2" in fate.rest.left_out
 
 
@@ -76,7 +76,7 @@ async def test_a_stale_exclusive_link_replaces_no_other():
 
         assert isinstance(fate.rest, Stale), fate
         assert fate.rest.left_out == ("associations.contact email b@example.com",)
-        assert len(await hubspot.links(first.parts.record_id, "contacts")) == 1
+        assert len(await hubspot.links(first.progress.record_id, "contacts")) == 1
 
 
 async def test_a_replay_of_an_order_that_nobody_touched_is_written_whole():
@@ -86,5 +86,5 @@ async def test_a_replay_of_an_order_that_nobody_touched_is_written_whole():
 
         assert isinstance(fate.rest, Applied), fate
         assert fate.rest.left_out == ()
-        assert set(await hubspot.lines(fate.parts.record_id)) == {"A-1/1"}
+        assert set(await hubspot.lines(fate.progress.record_id)) == {"A-1/1"}
         assert (await hubspot.order("A-1"))["properties"]["note"] == "x"

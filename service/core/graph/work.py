@@ -23,7 +23,7 @@ from service.core.hubspot.verdicts import (
 )
 from service.core.reasons import Code, Reason
 from service.core.waiting.claims import STAGE_PROPERTIES
-from service.core.waiting.parts import Part, Parts, PartStatus
+from service.core.waiting.parts import Part, PartStatus, Progress
 from service.core.waiting.slots import Slot
 from service.core.waiting.wishes import Wish, wish_of
 
@@ -69,7 +69,7 @@ class Work:
     @classmethod
     def on(cls, slot: Slot, own_key: str | None) -> "Work":
         """Begin, or go on where the try before ended."""
-        known = slot.parts or Parts()
+        known = slot.progress or Progress()
         return cls(
             slot,
             wish_of(slot.contributions),
@@ -100,7 +100,7 @@ class Work:
 
         An earlier try may have made a link that a target found since makes superfluous.
         """
-        return self.created is True and self.slot.parts is None
+        return self.created is True and self.slot.progress is None
 
     @property
     def wanted_links(self) -> Iterator[Link | Unlink]:
@@ -200,16 +200,16 @@ class Work:
     def verdict(self) -> Fate:
         """The worst part decides."""
         if self.refused is not None:
-            return Partly(self.parts(), self.refused)
+            return Partly(self.progress(), self.refused)
         for kind in (Halted, Rejected, Retryable):
             for failure in self.failures:
                 if isinstance(failure, kind):
-                    return Partly(self.parts(), failure)
-        return Partly(self.parts(), Applied(self.record_id, self.created, tuple(self.left_out)))
+                    return Partly(self.progress(), failure)
+        return Partly(self.progress(), Applied(self.record_id, self.created, tuple(self.left_out)))
 
-    def parts(self) -> Parts:
+    def progress(self) -> Progress:
         """What is known so far."""
-        return Parts(
+        return Progress(
             self.record_id,
             self.written,
             self.created,

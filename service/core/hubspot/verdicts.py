@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.core.reasons import Reason
-from service.core.waiting.parts import Parts
+from service.core.waiting.parts import Progress
 
 
 class Cause(StrEnum):
@@ -88,9 +88,9 @@ Verdict = Applied | Stale | Rejected | Retryable | Refused | Halted
 
 @dataclass(frozen=True, slots=True)
 class Partly:
-    """The order is written, and of its lines and links `parts` is known; `rest` is what the slot still comes to."""
+    """The order is written, and of its lines and links `progress` is known; `rest` is what the slot still comes to."""
 
-    parts: Parts
+    progress: Progress
     rest: Verdict
 
 

@@ -10,6 +10,7 @@ near to it as may be; what it cannot write at all, or would cut short, is left b
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -34,11 +35,17 @@ UNWRITABLE: Final = float("inf")  # the size of what no client can write
 
 
 def dead_letter(
-    failed: Contribution | Malformed, status: str, reason: Reason, attempts: int, stamp: datetime
+    failed: Contribution | Malformed,
+    status: str,
+    reason: Reason,
+    attempts: int,
+    stamp: datetime,
+    part: str | None = None,
 ) -> Outgoing:
-    """The dead letter of one failed event; its routing key is the reason's code."""
+    """The dead letter of one failed event; its routing key is the reason's code. `part`: which of the event's."""
     delivery = failed.delivery
-    own = failure_of(failed, status, reason, attempts, stamp).to_headers()
+    failure = failure_of(failed, status, reason, attempts, stamp)
+    own = replace(failure, part=part).to_headers()
     return Outgoing(
         exchange="dead_letters",
         routing_key=reason.code,

@@ -2,7 +2,7 @@
 
 Its modules:
 
-    retries   Slot + Verdict -> Finish | PutBack; the one place that decides on retries
+    retries       Slot + Verdict -> Finish | PutBack; the one place that decides on retries
     outcome       the outcome as it is published: the documents of its schema
     receipts  the parts of an outcome: what became of each line and link
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack

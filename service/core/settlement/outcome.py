@@ -115,7 +115,7 @@ class ReasonGiven:
 class BatchReference:
     """The last batch it travelled in."""
 
-    size: Annotated[int, Field(ge=1, le=100, description="records in it")]
+    size: Annotated[int, Field(ge=1, le=1000, description="orders in it")]
     merged: Annotated[
         int, Field(ge=1, description="events in the same record's write, this one included")
     ]

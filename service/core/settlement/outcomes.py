@@ -27,10 +27,10 @@ from service.core.settlement.outcome import (
     OrderReference,
     Outcome,
     OutcomeData,
-    ReasonGiven,
     ReplayReference,
     Status,
 )
+from service.core.settlement.receipts import failed_part, given, receipt
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, overwriter
 
@@ -88,7 +88,7 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
         order=OrderReference(id_property=None, key=known.subject, record_id=None),
         operation=None,
         created=None,
-        reason=_reason(reason),
+        reason=given(reason),
         attempts=0,
         batch=None,
         superseded_by=None,
@@ -181,28 +181,42 @@ class _Write:
         left_out: tuple[str, ...] = (),
     ) -> Settlement:
         event, delivery, slot = contribution.event, contribution.delivery, self.slot
+        index = slot.contributions.index(contribution)
+        holder = None if slot.progress is None else slot.progress.record_id
         data = OutcomeData(
             status=status,
             event=EventReference(
                 id=event.id, source=event.source, type=event.type, time=event.time
             ),
             order=OrderReference(
-                id_property=slot.order.id_property, key=slot.order.key, record_id=record_id
+                id_property=slot.order.id_property,
+                key=slot.order.key,
+                record_id=record_id or holder,
             ),
             operation=contribution.operation,
             created=created,
-            reason=_reason(reason) if reason else None,
+            reason=given(reason),
             attempts=slot.attempts,
             batch=BatchReference(size=self.batch_size, merged=len(slot.contributions)),
             superseded_by=superseded_by,
             replay=_replay(delivery, left_out) if contribution.came_back else None,
+            parts=receipt(slot, index),
             received_at=iso(delivery.received_at),
             settled_at=self.settled_at,
         )
         identity = outcome_id(event.source, event.id, delivery.replays)
         outcome = _outcome(identity, event.id, event.subject, data, event.traceparent)
         letter = (
-            dead_letter(contribution, status, reason, slot.attempts, self.stamp) if reason else None
+            dead_letter(
+                contribution,
+                status,
+                reason,
+                slot.attempts,
+                self.stamp,
+                part=failed_part(slot, index),
+            )
+            if reason
+            else None
         )
         return Settlement(delivery, status, reason, outcome, letter, contribution)
 
@@ -243,17 +257,6 @@ def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> ReplayReference:
         id=name if isinstance(name, str) else None,
         forced=delivery.forced,
         left_out=list(left_out),
-    )
-
-
-def _reason(reason: Reason) -> ReasonGiven:
-    return ReasonGiven(
-        code=reason.code,
-        message=reason.message,
-        http_status=reason.http_status,
-        category=reason.category,
-        correlation_id=reason.correlation_id,
-        property=reason.property,
     )
 
 

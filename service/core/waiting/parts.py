@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Progress:
     """Of one slot. `record_id`: the order's, or that of who holds its key. Lines by key, links by target."""
 
     record_id: str | None = None

@@ -14,7 +14,7 @@ from typing import Final
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
 from service.core.waiting.claims import overtaken_by
-from service.core.waiting.parts import Parts
+from service.core.waiting.parts import Progress
 from service.core.waiting.wishes import mergeable
 
 # (what waits, what arrives) -> what both together are. A pair that is not here keeps apart.
@@ -44,7 +44,7 @@ class Slot:
     # Came out of the dead letters: what is newer in HubSpot is read before it is written.
     checked: bool = False
     # What earlier tries have done of its graph.
-    parts: Parts | None = None
+    progress: Progress | None = None
 
     @property
     def complete(self) -> bool:
