@@ -55,6 +55,10 @@ schemas: .venv/.dev  ## write schemas/, .env.example and the generated pages ane
 	@$(BIN)/python -m service.contract.reference
 	@$(BIN)/python -m tests.core.hubspot_table
 
+.PHONY: sessions
+sessions: .venv/.dev  ## play the sessions that the pages show, and write what came
+	@$(BIN)/python -m tests.sessions $(ARGS)
+
 .PHONY: lint
 lint: .venv/.dev  ## style, types, and who may import whom
 	@$(BIN)/ruff check

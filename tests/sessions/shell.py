@@ -33,7 +33,8 @@ class Shell:
             start_new_session=True,
         )
         self._lines: Queue[str] = Queue()
-        Thread(target=self._read, daemon=True).start()
+        self._reading = Thread(target=self._read, daemon=True)
+        self._reading.start()
 
     def _read(self) -> None:
         assert self._bash.stdout is not None
@@ -76,6 +77,10 @@ class Shell:
         except subprocess.TimeoutExpired:
             os.killpg(self._bash.pid, signal.SIGKILL)
             self._bash.wait()
+        self._reading.join(15)  # to the end of what its children say
+        for stream in (self._bash.stdin, self._bash.stdout):
+            if stream is not None:
+                stream.close()
 
 
 _MASKS = (

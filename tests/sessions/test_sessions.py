@@ -12,6 +12,7 @@ from tests.sessions.stages import STAGES
 
 NEEDED = {"kept": ("make", "curl"), "checkout": ("make", "curl")}
 VARIES = "make demo"  # how many events share a write differs from run to run
+TRIGGERS = {"size", "retry", "linger"}  # and so what let a batch leave
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -33,7 +34,7 @@ def test_the_page_shows_what_comes(session: Session, server: Path) -> None:
     for step, output in zip(session.steps, play(session), strict=True):
         shown, came = masked(list(step.output)), masked(output)
         if step.command.startswith(VARIES):
-            assert _words(shown) == _words(came), "\n".join(output)
+            assert _words(shown) ^ _words(came) <= TRIGGERS, "\n".join(output)
         else:
             assert came == shown, f"$ {step.command}\n" + "\n".join(output)
 
