@@ -81,9 +81,9 @@ class Twin:
         with self.races.running(self.portal, call):
             if delay := self.options.latency + call.chosen.delay:
                 await asyncio.sleep(delay)
-            return await self._befallen(call, operation, hang)
+            return await self._struck(call, operation, hang)
 
-    async def _befallen(self, call: Call, operation: Operation, hang: Pause) -> Reply:
+    async def _struck(self, call: Call, operation: Operation, hang: Pause) -> Reply:
         fault = call.chosen.whole
         if fault is None:
             return self._carried_out(call, operation)

@@ -13,7 +13,7 @@ from service.twin.faults.when import Asked, Marks, Subject
 
 @dataclass(slots=True)
 class Chosen:
-    """What befalls one call: a fault of the whole, a delay, and faults by place of the input.
+    """The faults of one call: a fault of the whole, a delay, and faults by place of the input.
 
     `blamed` are the places of the inputs that a fault of the whole points at.
     """
@@ -63,7 +63,7 @@ class FaultScript:
         return tuple(armed.rule for armed in self._armed)
 
     def choose(self, asked: Asked, now: float, subjects: Callable[[], Sequence[Subject]]) -> Chosen:
-        """What befalls this call: the first whole-call fault that fires, and all others."""
+        """The faults of this call: the first whole-call fault that fires, and all others."""
         chosen = Chosen()
         listed: Sequence[Subject] | None = None
         for armed in self._armed:
