@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,7 +20,8 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.policies import Policies
 from service.core.reasons import Code
-from service.hubspot.client import HubSpot, orders_path
+from service.hubspot.addresses import address_of
+from service.hubspot.client import HubSpot
 from service.hubspot.token import token_of
 from service.rabbitmq import topology
 from service.rabbitmq.consumer import Consumer
@@ -224,10 +226,13 @@ def _traces() -> "Traces | None":
 
 
 def _traced(shell: Shell, traces: "Traces", settings: Settings) -> Shell:
-    path = orders_path(settings.hubspot.api_version)
     return replace(
         shell,
-        send=traces.calls(shell.send, settings.hubspot.base_url, path),
+        send=traces.calls(
+            shell.send,
+            settings.hubspot.base_url,
+            partial(address_of, api_version=settings.hubspot.api_version),
+        ),
         publish=traces.publishes(shell.publish, settings.rabbitmq.outcomes_exchange),
         traced=traces.carrying,
     )
@@ -243,6 +248,7 @@ def _exchanges(settings: Settings) -> dict[str, str]:
 def _policies(settings: Settings) -> Policies:
     return Policies(
         id_property=settings.hubspot.id_property,
+        line_id_property=settings.hubspot.line_id_property,
         batch=settings.batch_policy(),
         retry=settings.retry_policy(),
         budget=settings.budget_policy(),

@@ -20,7 +20,7 @@ in the end nothing is held.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Final
@@ -28,10 +28,13 @@ from typing import Final
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Malformed
+from service.core.graph.directory import Directory
+from service.core.graph.flow import flow_for
+from service.core.graph.order_flow import Account
+from service.core.graph.steps import Step as Calls
 from service.core.hubspot.budget import FOREVER
-from service.core.hubspot.flows import Flow, flow_for
 from service.core.hubspot.pauses import Doubt, Pause
-from service.core.hubspot.verdicts import Verdict
+from service.core.hubspot.verdicts import Fate, Partly, Verdict
 from service.core.intake.crashes import Crashes, Suspected
 from service.core.intake.custody import Custody
 from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
@@ -60,7 +63,7 @@ class Departure:
 
     number: int
     batch: Batch
-    flow: Flow
+    flow: Calls[tuple[Fate, ...]]
     since: float
 
 
@@ -68,7 +71,8 @@ class Departure:
 class Judgement:
     """What became of a batch."""
 
-    steps: tuple[Step, ...]  # one for each slot, in the batch's order
+    verdicts: tuple[Verdict, ...]  # one for each slot, in the batch's order
+    steps: tuple[Step, ...]  # likewise
     closing: Closing | None  # of the slots that are finished
     pause: Pause | None  # that begins with these verdicts
 
@@ -84,6 +88,8 @@ class Desk:
         self._handover = Handover(policies.overlap, REMEMBERED)
         self._sequences = Sequences(REMEMBERED)
         self._repeats = Repeats(OUTCOMES)
+        self._account = Account(policies.id_property, policies.line_id_property)
+        self._directory = Directory()
         self._backlog = Backlog(policies.batch)
         self.gate = Gate(policies.longest)
         self._unanswered: list[Malformed | Contribution] = []  # malformed; condemned unread
@@ -181,7 +187,7 @@ class Desk:
         number = next(self._numbers)
         overtaken = self._sequences.overtaken(batch.slots)
         name = f"{self._name}-{number}"
-        flow = flow_for(batch, name, self._policies.id_property, overtaken)
+        flow = flow_for(batch, name, self._account, self._directory, now, overtaken)
         departure = self._out[number] = Departure(number, batch, flow, now)
         return departure
 
@@ -198,14 +204,14 @@ class Desk:
     def judged(
         self,
         departure: Departure,
-        verdicts: Sequence[Verdict],
+        fates: Sequence[Fate],
         now: float,
         stamp: datetime,
         jitter: Callable[[], float],
     ) -> Judgement:
-        """Its calls are over, with one verdict for each slot."""
+        """Its calls are over, with one fate for each slot."""
         del self._out[departure.number]
-        batch = departure.batch
+        batch, verdicts = _progressed(departure.batch, fates)
         pause = self.gate.note([slot.order for slot in batch.slots], verdicts, now)
         policy = self._policies.retry if self._calling else NEVER
         steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
@@ -213,7 +219,9 @@ class Desk:
             if isinstance(step, PutBack):
                 self._put_back(step.slot, step.slots)
         finished = tuple(step for step in steps if isinstance(step, Finish))
-        return Judgement(steps, self._close(finished, len(batch.slots), now, stamp), pause)
+        return Judgement(
+            verdicts, steps, self._close(finished, len(batch.slots), now, stamp), pause
+        )
 
     @property
     def _calling(self) -> bool:
@@ -316,3 +324,13 @@ class Desk:
         """Seconds since the oldest closing began; None = there is none."""
         oldest = next(iter(self._closing.values()), None)
         return None if oldest is None else now - oldest.since
+
+
+def _progressed(batch: Batch, fates: Sequence[Fate]) -> tuple[Batch, tuple[Verdict, ...]]:
+    """The slots with what is known of their parts, and the verdicts that they come to."""
+    verdicts = tuple(fate.rest if isinstance(fate, Partly) else fate for fate in fates)
+    slots = tuple(
+        replace(slot, progress=fate.progress) if isinstance(fate, Partly) else slot
+        for slot, fate in zip(batch.slots, fates, strict=True)
+    )
+    return replace(batch, slots=slots), verdicts

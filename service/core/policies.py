@@ -18,4 +18,5 @@ class Policies:
     concurrency: int | None  # calls in flight; None = as many as it takes to use the quota
     grace: float  # from the first signal to the end
     longest: float  # that a delivery may be held
+    line_id_property: str | None = None  # of line items; None = events with lines are refused
     overlap: float = 0.0  # for which a former owner of the queue may still write

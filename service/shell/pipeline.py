@@ -96,16 +96,16 @@ class Pipeline:
     async def _carry(self, departure: Departure) -> None:
         """One batch, from its first call to the settlement of what it settled."""
         batch = departure.batch
-        verdicts = await self._line.converse(
+        fates = await self._line.converse(
             departure.flow, batch.trigger, batch.company, lambda: self._permitted(departure)
         )
-        if verdicts is None:
+        if fates is None:
             self.desk.withdraw(departure)
             self._wake.up()
             return
         now, stamp = self._shell.now(), self._shell.stamp()
-        judgement = self.desk.judged(departure, verdicts, now, stamp, self._shell.jitter)
-        self._tally.judged(batch, verdicts, judgement.steps)
+        judgement = self.desk.judged(departure, fates, now, stamp, self._shell.jitter)
+        self._tally.judged(batch, judgement.verdicts, judgement.steps)
         self._gate.begun(judgement.pause)
         self._gate.up()
         self._wake.up()

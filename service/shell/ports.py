@@ -7,7 +7,7 @@ from typing import Any
 
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.requests import Call
 from service.core.outgoing import Outgoing
 from service.core.waiting.backlog import Batch
 
@@ -20,7 +20,7 @@ async def _at_once() -> None:
 class Shell:
     """The world, as the pipeline needs it."""
 
-    send: Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+    send: Callable[[Call], Awaitable[BatchReply | NoReply]]
     renew: Callable[[], Awaitable[bool]]
     publish: Callable[[Sequence[Outgoing]], Awaitable[None]]  # returns when all are confirmed
     ack: Callable[[Iterable[Delivery]], Awaitable[None]]

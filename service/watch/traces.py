@@ -31,12 +31,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service.core.events.events import Contribution
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.requests import Call
 from service.core.outgoing import Outgoing
 from service.core.waiting.backlog import Batch
 from service.watch.version import installed
 
-Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+Send = Callable[[Call], Awaitable[BatchReply | NoReply]]
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 _CONTEXT: Final = TraceContextTextMapPropagator()
@@ -82,19 +82,19 @@ class Traces:
         ):
             await story
 
-    def calls(self, send: Send, base_url: str, path: str) -> Send:
+    def calls(self, send: Send, base_url: str, address: Callable[[Call], tuple[str, str]]) -> Send:
         """`send` with a client span around every request."""
 
-        async def traced(call: BatchCall) -> BatchReply | NoReply:
-            template = f"{path}/batch/{call.endpoint}"
+        async def traced(call: Call) -> BatchReply | NoReply:
+            method, template = address(call)
             attributes: dict[str, str | int] = {
-                "http.request.method": "POST",
+                "http.request.method": method,
                 "url.template": template,
                 "url.full": base_url + template,
-                "ordersync.records": len(call.inputs),
+                "ordersync.records": call.size,
             }
             with self._tracer.start_as_current_span(
-                f"POST {template}", kind=SpanKind.CLIENT, attributes=attributes
+                f"{method} {template}", kind=SpanKind.CLIENT, attributes=attributes
             ) as span:
                 reply = await send(call)
                 _note(span, reply)

@@ -23,6 +23,7 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.probe import probe, trouble
+from service.core.hubspot.requests import Call
 from service.core.intake.gate import Close, Open, Wait
 from service.core.policies import Policies
 from service.core.settlement.closing import Closing
@@ -379,10 +380,12 @@ class Process:
         """An answer's headers."""
         self._budget.learn(reply, left, self._world.now)
 
-    def _converse(self, departure: Departure, heard: BatchReply | NoReply | None) -> None:
+    def _converse(
+        self, departure: Departure, heard: tuple[BatchReply | NoReply, ...] | None
+    ) -> None:
         world, flow = self._world, departure.flow
         try:
-            call = next(flow) if heard is None else flow.send(heard)
+            calls = next(flow) if heard is None else flow.send(heard)
         except StopIteration as end:
             self._calls -= 1
             self._judged(departure, end.value)
@@ -396,7 +399,7 @@ class Process:
         if any(KILLER in c.delivery.body for s in departure.batch.slots for c in s.contributions):
             world.kill(self)
             return
-        self._when_in_budget(partial(self._send, departure, call))
+        self._send_next(departure, calls, ())
 
     def _when_in_budget(self, action: Callable[[], None]) -> None:
         """At once, or when the budget has room: a flow's second call may have to wait."""
@@ -407,11 +410,32 @@ class Process:
             later = 0.01 if wait == FOREVER else max(wait, TICK)
             self._world.at(self._world.now + later, partial(self._when_in_budget, action))
 
-    def _send(self, departure: Departure, call: BatchCall) -> None:
+    def _send_next(
+        self,
+        departure: Departure,
+        calls: tuple[Call, ...],
+        heard: tuple[BatchReply | NoReply, ...],
+    ) -> None:
+        """The calls of a step, one after the other: that they may leave together changes no law."""
+        if len(heard) == len(calls):
+            self._converse(departure, heard)
+        else:
+            self._when_in_budget(partial(self._send, departure, calls, heard))
+
+    def _send(
+        self,
+        departure: Departure,
+        calls: tuple[Call, ...],
+        heard: tuple[BatchReply | NoReply, ...],
+    ) -> None:
         if self.dead:
             return
         self._spend()
-        self._world.call(self, call, departure, partial(self._converse, departure))
+        call = calls[len(heard)]
+        assert isinstance(call, BatchCall)
+        self._world.call(
+            self, call, departure, lambda reply: self._send_next(departure, calls, (*heard, reply))
+        )
 
     def _judged(self, departure: Departure, verdicts: Sequence[Any]) -> None:
         world = self._world

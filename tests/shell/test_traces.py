@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from service.app import _traces
+from service.hubspot.addresses import address_of
 from service.shell.ports import Shell
 from service.twin import TwinOptions
 from service.watch.traces import Traces
@@ -34,7 +36,7 @@ def traced(exporter: InMemorySpanExporter) -> Callable[[Shell], Shell]:
     def wrap(shell: Shell) -> Shell:
         return replace(
             shell,
-            send=traces.calls(shell.send, "http://twin", "/crm/v3/objects/orders"),
+            send=traces.calls(shell.send, "http://twin", partial(address_of, api_version="v3")),
             publish=traces.publishes(shell.publish, "orders.outcomes"),
             traced=traces.carrying,
         )
