@@ -172,11 +172,13 @@ async def stage(
     timeout: float = 30.0,
     wrap: Callable[[Shell], Shell] = lambda shell: shell,
     overlap: float = 0.0,
+    line_id_property: str | None = None,
+    prefetch: int = 1000,
 ) -> AsyncIterator[Stage]:
     """Run a pipeline for the length of the block; at its end it is stopped and drained."""
     twin = Twin(options or TwinOptions(latency=0.02, properties=PORTAL))
     loop = asyncio.get_running_loop()
-    queue = Queue()
+    queue = Queue(prefetch)
     transport = httpx.ASGITransport(app(twin), raise_app_exceptions=False)
     async with HubSpot(
         "http://twin", "v3", token or StaticToken("t"), timeout=timeout, transport=transport
@@ -201,6 +203,7 @@ async def stage(
         )
         policies = Policies(
             id_property="shop_order_id",
+            line_id_property=line_id_property,
             batch=batch,
             retry=retry,
             budget=budget,

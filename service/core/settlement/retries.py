@@ -112,7 +112,7 @@ def decide(
                 )
                 if not _given_up(placed, verdict, policy, now):
                     steps.append(PutBack(before, (again,)))
-                elif len(batch.slots) == 1 or verdict.cause is Cause.RECORD:
+                elif len(batch.slots) == 1 or verdict.cause in {Cause.RECORD, Cause.MISSING}:
                     steps.append(_exhausted(before, placed, verdict, policy, now))
                 elif verdict.cause is Cause.SILENCE:  # no answer names it: its last try is its own
                     steps.append(PutBack(before, (replace(again, company=company()),)))
@@ -151,6 +151,7 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
         slot.sealed,
         ambiguous,
         slot.checked,
+        slot.progress,
     )
 
 
@@ -216,6 +217,8 @@ def _delay(slot: Slot, verdict: Retryable, chance: float, policy: RetryPolicy, n
 def _given_up(slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float) -> bool:
     if verdict.cause is Cause.THROTTLE:
         return False
+    if verdict.cause is Cause.MISSING:  # it may come for as long as patience lasts
+        return _impatient(slot, policy, now)
     return slot.failures >= policy.attempts or _impatient(slot, policy, now)
 
 

@@ -96,6 +96,7 @@ def separate(slot: Slot) -> tuple[Slot, ...]:
             not_before=0.0,
             company=0,
             sealed=True,
+            progress=None,
         )
         for contribution in slot.contributions
     )
