@@ -13,7 +13,7 @@ PROMISED = {
     "ordersync_batch_records": set(),
     "ordersync_batches": {"operation", "trigger"},
     "ordersync_events_per_write": set(),
-    "ordersync_calls": {"endpoint", "status"},
+    "ordersync_calls": {"object", "endpoint", "status"},
     "ordersync_call_seconds": {"endpoint"},
     "ordersync_isolation_calls": set(),
     "ordersync_quota_used": set(),
@@ -44,7 +44,7 @@ def used() -> Metrics:
     metrics = Metrics()
     metrics.outcomes.labels("applied", "").inc()
     metrics.batches.labels("upsert", "size").inc()
-    metrics.calls.labels("batch/upsert", "200").inc()
+    metrics.calls.labels("orders", "upsert", "200").inc()
     metrics.call_seconds.labels("batch/upsert").observe(0.2)
     metrics.pauses.begin(Code.OUTAGE, lambda: 3.0)
     return metrics
