@@ -42,6 +42,11 @@ test-load: .venv/.dev  ## real traffic at full speed for ten minutes: what grows
 test-dead-letters: .venv/.dev  ## dead letters in full: 50,000 to sieve, 1,000 to replay, every RabbitMQ at hand
 	@DEAD_LETTERS=50000 REPLAYS=1000 $(BIN)/pytest tests/dead_letters --timeout 600 $(ARGS)
 
+# LONG_LETTERS (200000), ARGS="-k 4.3" for one RabbitMQ; half an hour each.
+.PHONY: test-long-replays
+test-long-replays: .venv/.dev  ## a filtered replay of 200,000 dead letters beyond consumer_timeout, killed three times
+	@LONG_LETTERS=$${LONG_LETTERS:-200000} $(BIN)/pytest tests/dead_letters/test_long_replays.py -s --timeout 3600 $(ARGS)
+
 .PHONY: test-fast
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)

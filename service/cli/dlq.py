@@ -1,7 +1,6 @@
 """`dlq`: dead letters. Looking and moving; replaying is in replay.py."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,15 +9,15 @@ import typer
 
 from service.cli import interrupts, replay
 from service.cli.exits import Exit
+from service.cli.office import office_of
 from service.cli.printing import Output, OutputOption, listing, number_of, say, show
 from service.cli.sieving import Limit, QueueName, sieved
 
 if TYPE_CHECKING:
     from io import FileIO
 
-    from service.core.letters.sieve import Groups, Sieve
-    from service.dead_letters.looker import Found, Looker
-    from service.settings.config import BrokerSettings
+    from service.core.letters.sieve import Sieve
+    from service.dead_letters.office import Office
 
 app = typer.Typer(
     help="Dead letters: see why, fix the cause, replay without harm.", no_args_is_help=True
@@ -51,7 +50,8 @@ def stats(
     from service.core.letters import runbook
     from service.core.letters.sieve import Groups, rows
 
-    groups = interrupts.run(lambda _: _counted(wanted, Groups(by.value), queue))
+    groups, office = Groups(by.value), office_of(queue)
+    interrupts.run(lambda _: office.count(wanted, groups, say))
     show(list(rows(groups, lambda code: runbook.entry(code).line)), output)
     say(number_of(groups.total, "dead letter"))
     if groups.overflown:
@@ -71,11 +71,12 @@ def ls(
 
     `-o json` and `-o ndjson` have every field.
     """
+    office = office_of(queue)
     if output is not Output.TABLE:
-        interrupts.run(lambda _: _printed(wanted, limit, queue, output))
+        interrupts.run(lambda _: _printed(office, wanted, limit, output))
         return
     most = limit or LISTED
-    found = interrupts.run(lambda _: _listed(wanted, most, queue))
+    found = list(interrupts.run(lambda _: office.rows(wanted, most, say)))
     show([{name: row[name] for name in COLUMNS} for row in found], output)
     say(
         f"the first {most}; --limit for more"
@@ -97,7 +98,7 @@ def show_letter(
     """
     from service.cli.letter import told
 
-    documents = interrupts.run(lambda _: _shown(letter, queue))
+    documents = interrupts.run(lambda _: _described(letter, queue))
     if output is not Output.TABLE:
         show(documents, output)
     for document in documents if output is Output.TABLE else ():
@@ -133,7 +134,8 @@ def export(
     """
     if remove and (to is None or not yes):
         raise typer.BadParameter("needs --to FILE and --yes", param_hint="--remove")
-    written = interrupts.run(lambda _: _exported(wanted, to, queue, limit, remove=remove))
+    office = office_of(queue)
+    written = interrupts.run(lambda _: _exported(office, wanted, to, limit, remove=remove))
     removed = " and took them off the queue" if remove and written else ""
     say(f"exported {number_of(written, 'dead letter')}{removed}")
 
@@ -152,87 +154,44 @@ def park(
 
     if wanted == Sieve() and limit is None:
         raise typer.BadParameter("say which: give at least one filter, or --limit")
+    office = office_of(queue)
     if dry_run:
-        total = interrupts.run(lambda _: _counted(wanted, Groups(), queue)).total
-        total = total if limit is None else min(total, limit)
+        groups = Groups()
+        interrupts.run(lambda _: office.count(wanted, groups, say))
+        total = groups.total if limit is None else min(groups.total, limit)
         say(f"{number_of(total, 'dead letter')} would be parked")
         return
-    parked = interrupts.run(lambda _: _parked(wanted, queue, limit))
+    parked = interrupts.run(lambda _: office.park(wanted, say, limit=limit))
     say(f"parked {number_of(parked, 'dead letter')}")
 
 
-# --- stories ----------------------------------------------------------------------------------------------
+async def _printed(office: "Office", wanted: "Sieve", most: int | None, output: Output) -> None:
+    """As they come; a signal may end it between two of them."""
+    rows = await office.rows(wanted, most, say)
+    with listing(output) as show_one:
+        for row in rows:
+            show_one(row)
+            await asyncio.sleep(0)
 
 
-@asynccontextmanager
-async def _looking(queue: str | None) -> AsyncIterator[tuple["Looker", "BrokerSettings"]]:
-    from service.dead_letters.looker import looking
-    from service.settings.config import BrokerSettings
-    from service.watch import logs
+async def _described(letter: str, queue: str | None) -> list[dict[str, Any]]:
+    from service import app
+    from service.settings.config import hubspot_settings
 
-    settings = BrokerSettings.load()
-    logs.for_command(settings.log)
-    url = settings.rabbitmq.url.get_secret_value()
-    name = queue or settings.rabbitmq.dead_letters_queue
-    async with looking(url, name, settings.hubspot.id_property) as looker:
-        yield looker, settings
-
-
-async def _matching(looker: "Looker", wanted: "Sieve") -> AsyncIterator["Found"]:
-    """The letters that are meant; at the end of the queue, which words of the filters none of them has."""
-    from service.core.letters.sieve import Unmatched
-
-    unmatched = Unmatched(wanted)
-    async for found in looker.read():
-        unmatched.note(found.letter)
-        if wanted.takes(found.letter, found.delivery.body):
-            yield found
-    for sentence in unmatched.told():
-        say(sentence)
-
-
-async def _counted(wanted: "Sieve", groups: "Groups", queue: str | None) -> "Groups":
-    async with _looking(queue) as (looker, _):
-        async for found in _matching(looker, wanted):
-            groups.add(found.letter)
-    return groups
-
-
-async def _listed(wanted: "Sieve", most: int, queue: str | None) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = []
-    async with _looking(queue) as (looker, _):
-        async for found in _matching(looker, wanted):
-            listed.append(found.letter.row())
-            if len(listed) == most:
-                break
-    return listed
-
-
-async def _printed(wanted: "Sieve", most: int | None, queue: str | None, output: Output) -> None:
-    """As they come: a list of all would not be bounded."""
-    printed = 0
-    async with _looking(queue) as (looker, _):
-        with listing(output) as show_one:
-            async for found in _matching(looker, wanted):
-                show_one(found.letter.row())
-                printed += 1
-                if printed == most:
-                    break
+    account, office = hubspot_settings(), office_of(queue)
+    if isinstance(account, str):
+        return await office.describe(letter, account, say)
+    async with app.asking(account) as ask:
+        return await office.describe(letter, ask, say)
 
 
 async def _exported(
-    wanted: "Sieve", to: Path | None, queue: str | None, limit: int | None, *, remove: bool
+    office: "Office", wanted: "Sieve", to: Path | None, limit: int | None, *, remove: bool
 ) -> int:
     from io import FileIO
 
-    from service.dead_letters.moving import export
-
-    async with _looking(queue) as (looker, _):
-        if to is None:
-            with FileIO(STDOUT, "w", closefd=False) as stdout:
-                return await export(looker, wanted, stdout, limit=limit)
-        with _new(to) as file:
-            return await export(looker, wanted, file, limit=limit, remove=remove)
+    with FileIO(STDOUT, "w", closefd=False) if to is None else _new(to) as file:
+        return await office.export(wanted, file, say, limit=limit, remove=remove)
 
 
 def _new(path: Path) -> "FileIO":
@@ -245,28 +204,3 @@ def _new(path: Path) -> "FileIO":
     except OSError as error:
         told = f"cannot be written: {error.strerror}"
     raise typer.BadParameter(f"{path} {told}", param_hint="--to")
-
-
-async def _parked(wanted: "Sieve", queue: str | None, limit: int | None) -> int:
-    from service.dead_letters.moving import park
-    from service.dead_letters.sender import sending
-
-    async with (
-        _looking(queue) as (looker, settings),
-        sending(settings.rabbitmq.url.get_secret_value()) as sender,
-    ):
-        return await park(looker, sender, wanted, limit=limit)
-
-
-async def _shown(letter: str, queue: str | None) -> list[dict[str, Any]]:
-    from service.cli.letter import document
-    from service.core.letters.sieve import Sieve
-    from service.settings.config import hubspot_settings
-
-    account, wanted = hubspot_settings(), Sieve(ids=(letter,))
-    async with _looking(queue) as (looker, _):
-        return [
-            await document(found, account)
-            async for found in looker.read()
-            if wanted.takes(found.letter, found.delivery.body)
-        ]

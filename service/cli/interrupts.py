@@ -22,6 +22,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.gently: asyncio.Event | None = None
         self.ended_by: int | None = None
+        self.told = "interrupted; the dead letters are back on their queue"
         self._command = asyncio.current_task()
 
     def __call__(self, number: int) -> None:
@@ -51,5 +52,5 @@ async def _run(story: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
     except asyncio.CancelledError:
         if interrupts.ended_by is None:
             raise
-        say("interrupted; the dead letters are back on their queue")
+        say(interrupts.told)
         raise typer.Exit(128 + interrupts.ended_by) from None

@@ -22,6 +22,7 @@ from service.broker import NoBroker
 from service.cli.exits import Exit
 from service.contract.filed import FileError
 from service.contract.publish import NotPublishedError
+from service.dead_letters.approving import PlanError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.moving import ExportError
 from service.dead_letters.sender import NotSentError
@@ -87,6 +88,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
             FileError,
             ProbesError,
             DeadLettersError,
+            PlanError,
             NotSentError,
             ExportError,
         ),

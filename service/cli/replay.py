@@ -4,14 +4,17 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 import typer
 
 from service.cli import interrupts
+from service.cli.confirming import confirmed
 from service.cli.exits import Exit
+from service.cli.office import office_of
 from service.cli.printing import Output, OutputOption, number_of, say, show
 from service.cli.sieving import Limit, QueueName
 
@@ -20,9 +23,9 @@ if TYPE_CHECKING:
     from service.core.letters.mends import Mend
     from service.core.letters.replays import Report
     from service.core.letters.sieve import Sieve
-    from service.dead_letters.planning import Plan, Wishes
-    from service.settings.sections import HubSpot
+    from service.dead_letters.planning import Plan, Send, Wishes
 
+T = TypeVar("T")
 CUT: Final = 120  # characters of a sentence in a plan that people read
 
 
@@ -54,15 +57,29 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
     to_queue: Annotated[
         str | None, typer.Option(help="Straight to this queue, not where the event came from.")
     ] = None,
+    write_plan: Annotated[
+        Path | None,
+        typer.Option(help="Send nothing: write the plan to this file, for somebody to agree to."),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run a plan that was written, as it was seen: its letters, nothing else."
+        ),
+    ] = None,
+    put_back: Annotated[
+        bool, typer.Option("--put-back", help="Send nothing: end a replay that was interrupted.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Run the plan without asking.")] = False,
     queue: QueueName = None,
     output: OutputOption = Output.TABLE,
     wanted: "Sieve",
 ) -> None:
     """Send dead letters back as events, in steps of 1, 5, 25, 100 and so on.
 
-    The plan is printed first. A step in which more than --max-failures fail again ends it. What is
-    newer in HubSpot is never overwritten (without --force): such an event is superseded. Ctrl-C ends
-    it after the events under way; run it again to go on.
+    The plan is printed first, and on a terminal you are asked. A step in which more than --max-failures
+    fail again ends it. What is newer in HubSpot is never overwritten (without --force): such an event is
+    superseded. Ctrl-C ends it after the events under way; run it again to go on.
 
     Such as:
 
@@ -71,7 +88,12 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
       ordersync dlq replay --id demo-25-9 --set properties.hs_total_price=12.50
 
       ordersync dlq replay --reason property_unknown --limit 1
+
+      ordersync dlq replay --reason property_unknown --write-plan friday.json
+
+      ordersync dlq replay --plan friday.json --yes
     """
+    from service.core.letters.sieve import Sieve
     from service.dead_letters.planning import Wishes
 
     wishes = Wishes(
@@ -79,10 +101,50 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
         max_replays=max_replays, rate=rate, wait=wait, mend=_mend(set_ or [], unset or []),
         force=force, to_queue=to_queue or None,
     )  # fmt: skip
-    planned = output if dry_run else None
-    report = interrupts.run(lambda signals: _story(wishes, queue, signals, planned))
+    if put_back:
+        office = office_of(queue)
+        number = interrupts.run(lambda _: office.put_back())
+        say(f"{number_of(number, 'letter')} back among the dead letters")
+        return
+    if plan is not None:
+        if wishes != Wishes(sieve=Sieve(), by=wishes.by):
+            raise typer.BadParameter(
+                "the plan says all that; leave out the rest", param_hint="--plan"
+            )
+        wishes, queue = _on_paper(plan, wishes.by)
+    if dry_run or write_plan is not None:
+        _plan_only(wishes, queue, write_plan, output)
+        return
+    ask_first = not yes and sys.stdin.isatty()
+    report = interrupts.run(lambda signals: _story(wishes, queue, signals, ask_first=ask_first))
     if report is not None:
         _say_report(report, output)
+
+
+def _on_paper(path: Path, by: str) -> "tuple[Wishes, str]":
+    """What a written plan asks for, and of which queue. It is told whose it is."""
+    from service.dead_letters.approving import Paper
+
+    paper = Paper.read(path)
+    count = number_of(len(paper.letters), "dead letter")
+    say(f"plan {paper.id} of {paper.made_by} at {paper.made_at}: {count} of {paper.queue}")
+    return paper.wished(by), paper.queue
+
+
+def _plan_only(wishes: "Wishes", queue: str | None, to: Path | None, output: Output) -> None:
+    """Print the plan, as data, and write it down where that is wanted."""
+    from service.clock import stamp
+    from service.core.outgoing import iso
+    from service.dead_letters.approving import Paper
+
+    office = office_of(queue)
+    planned = interrupts.run(lambda _: _asking(lambda ask: office.plan(wishes, ask, say)))
+    _say_plan(planned, wishes, output)
+    _refuse_idle(planned)
+    if to is not None:
+        paper = Paper.of(planned, wishes, office.queue, iso(stamp()))
+        paper.write(to)
+        say(f"plan {paper.id} is in {to}; `ordersync dlq replay --plan {to}` runs it")
 
 
 def _say_report(report: "Report", output: Output) -> None:
@@ -104,56 +166,45 @@ def _say_report(report: "Report", output: Output) -> None:
 
 
 async def _story(
-    wishes: "Wishes", queue: str | None, signals: "Interrupts", planned_as: Output | None
+    wishes: "Wishes", queue: str | None, signals: "Interrupts", *, ask_first: bool
 ) -> "Report | None":
-    """Plan and replay; `planned_as`: only the plan, printed so."""
-    from dataclasses import replace
+    office, stop = office_of(queue), asyncio.Event()
+    bar = _Progress()
 
-    from service import app
-    from service.core.letters.replays import Inputs, Report
-    from service.dead_letters.looker import looking
-    from service.dead_letters.planning import plan
-    from service.dead_letters.receipts import hearing
-    from service.dead_letters.replaying import run
-    from service.dead_letters.sender import sending
-    from service.settings.config import BrokerSettings, hubspot_settings
-    from service.watch import logs
-
-    settings = BrokerSettings.load()
-    logs.for_command(settings.log)
-    url, names = settings.rabbitmq.url.get_secret_value(), settings.rabbitmq
-    wishes = replace(
-        wishes,
-        id_property=settings.hubspot.id_property,
-        inputs=Inputs(names.exchange, names.queues),
-    )
-    account = hubspot_settings()
-    async with AsyncExitStack() as stack:
-        looker = await stack.enter_async_context(
-            looking(url, queue or names.dead_letters_queue, settings.hubspot.id_property)
-        )
-        send = None
-        if not isinstance(account, str):
-            send = await stack.enter_async_context(app.asking(account))
-        planned = await plan(looker, wishes, send)
-        _say_plan(planned, wishes, account, planned_as)
+    async def agreed(planned: "Plan") -> bool:
+        _say_plan(planned, wishes, None)
         _refuse_idle(planned)
-        if planned_as is not None:
-            return None
-        if not planned.groups.total:
-            return Report()
-        sender = await stack.enter_async_context(sending(url))
-        receipts = None
-        if wishes.wait:
-            receipts = await stack.enter_async_context(hearing(url, names.outcomes_exchange))
-        signals.gently = stop = asyncio.Event()
-        with _progress(planned.groups.total) as advance:
-            return await run(looker, sender, receipts, wishes, planned, stop=stop, progress=advance)
+        if planned.keys and ask_first:
+            count = number_of(len(planned.keys), "dead letter")
+            if not await confirmed(f"replay {count}?"):
+                say("nothing was replayed")
+                return False
+        signals.gently = stop
+        signals.told = "interrupted; the next `dlq replay` gives back what was set aside"
+        bar.begin(len(planned.keys))
+        return True
+
+    with bar:
+        return await _asking(
+            lambda ask: office.replay(
+                wishes, ask, agreed=agreed, stop=stop, progress=bar.advance, say=say
+            )
+        )
 
 
-def _say_plan(
-    planned: "Plan", wishes: "Wishes", account: "HubSpot | str", planned_as: Output | None
-) -> None:
+async def _asking(story: "Callable[[Send | None], Awaitable[T]]") -> T:
+    """A story with HubSpot to ask, where there is a token for it."""
+    from service import app
+    from service.settings.config import hubspot_settings
+
+    account = hubspot_settings()
+    if isinstance(account, str):
+        return await story(None)
+    async with app.asking(account) as ask:
+        return await story(ask)
+
+
+def _say_plan(planned: "Plan", wishes: "Wishes", planned_as: Output | None) -> None:
     """The groups: data where only the plan is wanted, else beside it. In words the rest."""
     rows = [row if planned_as else _short(row) for row in planned.rows()]
     show(rows, planned_as or Output.TABLE, err=planned_as is None)
@@ -163,7 +214,7 @@ def _say_plan(
         say(sentence)
     say(f"{planned.groups.total} of {number_of(planned.read, 'dead letter')} to replay")
     if planned.groups.total:
-        say(_staleness(planned, account, force=wishes.force))
+        say(_staleness(planned, force=wishes.force))
     if wishes.mend:
         say(f"mended: {wishes.mend.told} (changes {planned.effect.changed} of them)")
 
@@ -187,7 +238,10 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"message": message if len(message) <= CUT else f"{message[: CUT - 1]}…"}
 
 
-def _staleness(planned: "Plan", account: "HubSpot | str", *, force: bool) -> str:
+def _staleness(planned: "Plan", *, force: bool) -> str:
+    from service.settings.config import hubspot_settings
+
+    account = hubspot_settings()
     if isinstance(account, str):
         return f"how many would be superseded is not known: {account}"
     if planned.unanswered is not None:
@@ -219,16 +273,33 @@ def operator() -> str:
         return f"uid {os.getuid()}@{os.uname().nodename}"[:80]
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], Any]]:
+class _Progress:
     """A bar on stderr where somebody looks."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._advance: Callable[[int], Any] = lambda _: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self, total: int) -> None:
+        """So many are to be replayed."""
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+        bar = self._stack.enter_context(
+            Progress(*columns, console=Console(stderr=True), transient=True)
+        )
         task = bar.add_task("replaying", total=total)
-        yield lambda sent: bar.advance(task, sent)
+        self._advance = lambda sent: bar.advance(task, sent)
+
+    def advance(self, sent: int) -> None:
+        """So many more are sent."""
+        self._advance(sent)

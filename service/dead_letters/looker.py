@@ -5,12 +5,23 @@ away with its owner's connection, however that ends. Nothing read is kept here b
 holds the messages, so fifty thousand of them cost no memory. What is not taken goes back by nacks when
 looking ends, in its order (RabbitMQ 4.3 does not count that as a delivery); killed, the connection's end
 gives it back, counts one of a million deliveries, and the broker shuffles what comes back in that way.
+
+No letter is held for longer than `hold`, so that the broker never takes one back (`consumer_timeout`, which
+AMQP does not tell). A look that is not at the queue's end by then ends there, and says so (`cut_short`). Who
+moves letters may sweep instead, which ends for a queue of any length: what is not taken goes to the back of
+the queue, window by window, until each letter has been seen once and the order is as it was.
+
+    look    front [1 2 3 4 5] back   hold 1, hold 2, ...         give all back        [1 2 3 4 5]
+    sweep   front [1 2 3 4 5] back   move 1 and 2 to the back    [3 4 5 1 2]   ...    [1 2 3 4 5]
+
+A sweep that is killed leaves at most a window of letters twice; the next one meets both and drops one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import count
 from typing import Final
 
@@ -39,12 +50,15 @@ TIMEOUT: Final = 30.0  # seconds for any answer of the broker
 # have no order: sixty letters given back by one nack came back shuffled (3.10.8, 4.0, 4.3). From 32
 # commands on that are not yet applied, its client in the broker lumps them together.
 TOGETHER: Final = 32
-PAGE: Final = 1_000  # letters that one consumer holds; a quorum queue gives at most 2000
+PAGE: Final = 2_000  # letters that one consumer holds; a quorum queue gives no more
+HOLD: Final = 900.0  # seconds; half of the consumer_timeout that RabbitMQ comes with
 SILENCE: Final = 0.05  # seconds without a delivery, after which the queue is asked
 SILENCES: Final = 2  # that it must say to be empty
 UNANSWERED: Final = 8
-TRIES: Final = 5  # for the lock
-PAUSE: Final = 0.3  # seconds between them
+MOMENT: Final = 0.002  # seconds, until the queue is asked again
+PATIENCE: Final = 30.0  # seconds that a look waits for another one's end
+PAUSE: Final = 0.3  # seconds between tries for the lock
+SWEPT: Final = 500  # letters that a sweep holds, and as many are on their way
 PARKED: Final = ".parked"  # after the queue's name
 WORN: Final = 1_000  # deliveries of one message; far from the limit, but somebody looks a lot
 
@@ -64,28 +78,80 @@ class Found:
     delivery: Delivery
     letter: Letter
 
+    @property
+    def key(self) -> int:
+        """The same for copies of one letter: its message, and when that failed."""
+        said = f"{self.letter.message_id}\0{self.letter.failed_at}\0{self.letter.replays}\0"
+        body = self.delivery.unread.digest if self.delivery.unread else self.delivery.body
+        digest = blake2b(said.encode(errors="replace") + body, digest_size=8)
+        return int.from_bytes(digest.digest())
+
+
+Move = Callable[[list[Found]], Awaitable[None]]
+
 
 class Looker:
     """Reads one queue from its front. Use `looking`."""
 
-    def __init__(self, channel: AbstractChannel, queue: str, id_property: str | None) -> None:
+    def __init__(
+        self, channel: AbstractChannel, queue: str, id_property: str | None, hold: float
+    ) -> None:
         self._channel, self.queue, self._id_property = channel, queue, id_property
+        self.hold = hold  # seconds
         self.most_delivered = 0  # of any letter read
+        self.cut_short = False  # the last look ended before the queue did
         self._arrived: asyncio.Queue[Delivery] = asyncio.Queue()
         self._held: set[int] = set()  # tags
+        self._since: float | None = None  # when the first of them came
         self._consumers: list[str] = []
+        self._page = PAGE
         self._numbers = count(1)
         self._room = 0  # deliveries that the consumers may still bring
         self._behind_returned = True  # what was returned before stands ahead of what never was
 
     async def read(self, limit: int | None = None) -> AsyncIterator[Found]:
         """The letters from where reading stands, until the queue is empty or `limit` are read."""
-        read = 0
+        read, self.cut_short = 0, False
         while limit is None or read < limit:
+            if self._is_time():
+                self.cut_short = True
+                return
             if (delivery := await self._next()) is None:
                 return
             read += 1
             yield Found(delivery, letters.read(delivery, self._id_property))
+
+    async def sweep(self, to_the_back: Move, size: int = SWEPT) -> AsyncIterator[list[Found]]:
+        """Every letter that is on the queue now, once, `size` together, held for a moment.
+
+        What is not taken until the next ones are asked for goes to the back, and a second copy goes away.
+        """
+        await self.give_back()
+        self._page, left, seen = 2 * size, await self._ready(), set[int]()
+        while left > 0 and (window := await self._some(min(size, left))):
+            left -= len(window)
+            new = list({found.key: found for found in window if found.key not in seen}.values())
+            seen.update(found.key for found in new)
+            yield new
+            await to_the_back([found for found in new if self._movable(found)])
+            for found in window:
+                if self._movable(found):
+                    await self.take(found)
+        await self.give_back()
+
+    async def _some(self, most: int) -> list[Found]:
+        some: list[Found] = []
+        while len(some) < most and (delivery := await self._next()) is not None:
+            some.append(Found(delivery, letters.read(delivery, self._id_property)))
+        return some
+
+    def _movable(self, found: Found) -> bool:
+        """Whether it was not taken yet, and is here as a whole; what is too large to be read stays."""
+        return found.delivery.tag in self._held and found.delivery.unread is None
+
+    def _is_time(self) -> bool:
+        """Whether what is held has been held for long enough."""
+        return self._since is not None and _now() - self._since >= self.hold
 
     async def take(self, found: Found) -> None:
         """Off the queue for good: it is elsewhere, confirmed."""
@@ -99,24 +165,39 @@ class Looker:
         A quorum queue keeps what was returned before in a line of its own, ahead of the rest, and puts
         what is returned at its end (measured on 3.10.8: a look at the first four of ten put them last).
         So all that stands in that line is read before anything goes back, and it goes back in its
-        order: few at a time (see TOGETHER), and no faster than the queue takes it.
+        order: few at a time (see TOGETHER), and no faster than the queue takes it. And the consumers have
+        all that they may: a delivery that is on its way to one that is cancelled is returned by the
+        broker, ahead of the rest.
         """
-        while self._behind_returned and await self._next() is not None:
+        while self._behind_returned and not self._is_time() and await self._next() is not None:
+            pass
+        while self._consumers and self._room > 0 and await self._next() is not None:
             pass
         for consumer in self._consumers:  # or what goes back comes here again
             await self._channel.basic_cancel(consumer, timeout=TIMEOUT)
         held = sorted(self._held)
         self._begin_anew()
-        lasts = [*held[TOGETHER - 1 :: TOGETHER], *held[-1:]]
-        for number, tag in enumerate(dict.fromkeys(lasts), start=1):
-            await self._channel.basic_nack(tag, multiple=True, requeue=True, wait=True)
-            if number % UNANSWERED == 0:
-                await self._ready()
-        await self._ready()
+        before, returned = await self._ready(), 0
+        while some := held[returned : returned + TOGETHER * (UNANSWERED if returned else 1)]:
+            for tag in dict.fromkeys([*some[TOGETHER - 1 :: TOGETHER], some[-1]]):
+                await self._channel.basic_nack(tag, multiple=True, requeue=True, wait=True)
+            returned += len(some)
+            await self._until_ready(before + returned)
+
+    async def _until_ready(self, letters: int) -> None:
+        """Return when so many letters wait: the queue answers before it has applied what it was told.
+
+        A busy 3.10.8 was 32 commands behind its answers, and shuffled a tenth of 3,000 letters. What
+        was taken before are commands, too: that the first few are back says that those are applied.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT):
+                while await self._ready() < letters:  # noqa: ASYNC110  (the queue tells nobody)
+                    await asyncio.sleep(MOMENT)
 
     def _begin_anew(self) -> None:
         self._arrived, self._held, self._consumers = asyncio.Queue(), set(), []
-        self._room, self._behind_returned = 0, True
+        self._room, self._since, self._behind_returned = 0, None, True
 
     async def _next(self) -> Delivery | None:
         """The next delivery; None = the queue has no more."""
@@ -133,20 +214,25 @@ class Looker:
         return None
 
     async def _consume(self) -> None:
-        """One more consumer: a quorum queue delivers at most PAGE to each that settles nothing."""
+        """One more consumer: a quorum queue delivers only so many to each that settles nothing."""
         tag = f"look-{next(self._numbers)}"
-        self._room += PAGE
+        self._room += self._page
         self._consumers.append(tag)
-        await self._channel.basic_qos(prefetch_count=PAGE, timeout=TIMEOUT)
+        await self._channel.basic_qos(prefetch_count=self._page, timeout=TIMEOUT)
         await self._channel.basic_consume(
             self.queue, _never_called, consumer_tag=tag, timeout=TIMEOUT
         )
 
     def arrived(self, delivery: Delivery) -> None:
         """One more is held."""
-        self._held.add(delivery.tag)
-        self._room -= 1
+        self._hold_one(delivery.tag)
         self._arrived.put_nowait(delivery)
+
+    def _hold_one(self, tag: int) -> None:
+        self._held.add(tag)
+        self._room -= 1
+        if self._since is None:
+            self._since = _now()
 
     def _seen(self, delivery: Delivery) -> Delivery:
         self._behind_returned = delivery.redelivered
@@ -160,8 +246,17 @@ class Looker:
 
 
 @asynccontextmanager
-async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterator[Looker]:
+async def looking(
+    url: str,
+    queue: str,
+    id_property: str | None,
+    *,
+    hold: float = HOLD,
+    patience: float = PATIENCE,
+) -> AsyncIterator[Looker]:
     """Look at the queue, alone; at the end, what was not taken is given back.
+
+    A look is over in seconds: for `patience` seconds the end of another one is waited for.
 
     Raises:
         DeadLettersError: somebody else is looking, or looking would cost letters.
@@ -171,10 +266,10 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
     connection = await connect(url, "ordersync dlq", Wire(inbox))
     inbox.learn(connection.server_properties)
     try:
-        lock = await _lock(connection, queue)
+        lock = await _lock(connection, queue, patience)
         await _check_limit(connection, queue)
         channel = await connection.channel(publisher_confirms=False)
-        looker = Looker(channel, queue, id_property)
+        looker = Looker(channel, queue, id_property, hold)
         inbox.read(channel.number, 0, queue, looker.arrived)
         try:
             yield looker
@@ -187,13 +282,16 @@ async def looking(url: str, queue: str, id_property: str | None) -> AsyncIterato
         await connection.close()
 
 
-async def _lock(connection: AbstractConnection, queue: str) -> AbstractChannel:
+async def _lock(connection: AbstractConnection, queue: str, patience: float) -> AbstractChannel:
     """The channel that holds the lock. A lock whose owner has just gone may take the broker a moment."""
-    for _ in range(TRIES):
+    until = _now() + patience
+    while True:
         channel = await connection.channel()
         try:
             await channel.queue_declare(f"{queue}.lock", exclusive=True, timeout=TIMEOUT)
         except ChannelLockedResource:
+            if _now() > until:
+                break
             await asyncio.sleep(PAUSE)
         except ChannelAccessRefused:
             raise LockedOutError(
@@ -206,6 +304,10 @@ async def _lock(connection: AbstractConnection, queue: str) -> AbstractChannel:
         f"somebody else is working on {queue}: one at a time, or each would see what the other "
         "does not hold; wait, or find the connection called `ordersync dlq`"
     )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _check_limit(connection: AbstractConnection, queue: str) -> None:

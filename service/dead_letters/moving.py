@@ -2,7 +2,7 @@
 
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
 from typing import Any
@@ -126,10 +126,7 @@ async def park(
 
 
 async def _move(looker: Looker, sender: Sender, window: list[Found]) -> None:
-    queue = looker.queue + PARKED
-    await sender.send(
-        [Replay("", queue, f.delivery.body, _kept(f), f.delivery.properties) for f in window]
-    )
+    await sender.send(moved(window, looker.queue + PARKED))
     for found in window:
         await looker.take(found)
 
@@ -139,6 +136,11 @@ def _too_large(found: Found) -> bool:
     if found.delivery.unread:
         log.warning("letter_too_large", id=found.letter.id, bytes=found.letter.size)
     return found.delivery.unread is not None
+
+
+def moved(window: Sequence[Found], queue: str) -> list[Replay]:
+    """Letters as they are, for another queue of letters."""
+    return [Replay("", queue, f.delivery.body, _kept(f), f.delivery.properties) for f in window]
 
 
 def line(found: Found) -> bytes:

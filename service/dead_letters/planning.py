@@ -17,7 +17,7 @@ from service.core.letters.mends import Effect, Mend, MendError, as_sent
 from service.core.letters.replays import Address, Inputs, event_of, obstacle
 from service.core.letters.sieve import Group, Groups, Sieve, Unmatched
 from service.core.waiting.backlog import HISTORIES
-from service.dead_letters.looker import Found, Looker
+from service.dead_letters.looker import Found, Looker, Move
 
 Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
 LOOKED_UP: Final = 500  # letters of a plan that HubSpot is asked about: ten calls
@@ -41,11 +41,26 @@ class Wishes:
     to_queue: str | None = None
     inputs: Inputs = NO_INPUTS
     id_property: str | None = None
+    keys: frozenset[int] | None = None  # of the letters of a plan that was written down
+
+    def mean(self, found: Found, key: int) -> bool:
+        """Whether a letter is among those that are asked for."""
+        if self.keys is not None:
+            return key in self.keys
+        return self.sieve.takes(found.letter, found.delivery.body)
 
     @property
     def to(self) -> Inputs | Address:
         """Where events may go: to the inputs, or to the queue that the operator names."""
         return Address("", self.to_queue) if self.to_queue is not None else self.inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An event that HubSpot is asked about, and where what it says is counted."""
+
+    event: Contribution
+    group: Group
 
 
 @dataclass(slots=True)
@@ -58,6 +73,10 @@ class Plan:
     effect: Effect = field(default_factory=lambda: Effect(Mend()))
     unmatched: Unmatched = field(default_factory=lambda: Unmatched(Sieve()))
     unanswered: str | None = None  # why HubSpot did not say what it holds
+    keys: set[int] = field(default_factory=set)  # of the letters to replay
+    asked: list[Asked] = field(default_factory=list)  # those that HubSpot is asked about
+    swept: bool = False  # the queue is too long for a look
+    cut_short: bool = False  # and nothing says what is behind the letters that were read
 
     @property
     def looked_up(self) -> int:
@@ -101,36 +120,48 @@ class Plan:
         self.left[why] = self.left.get(why, 0) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An event that HubSpot is asked about, and where what it says is counted."""
+async def plan(looker: Looker, wishes: Wishes, sweeper: Move | None = None) -> Plan:
+    """Read everything once, and give it back: by a look, or, where it takes too long, by a sweep.
 
-    event: Contribution
-    group: Group
-
-
-async def plan(looker: Looker, wishes: Wishes, send: Send | None) -> Plan:
-    """Read everything once, and give it back. `send` asks HubSpot; without it staleness stays unknown."""
+    Without a `sweeper` the plan is of what the look has seen, and says so (`cut_short`).
+    """
     made = Plan(effect=Effect(wishes.mend), unmatched=Unmatched(wishes.sieve))
-    asked = list[_Asked]()
     async for found in looker.read():
-        made.read += 1
-        made.unmatched.note(found.letter)
-        if not wishes.sieve.takes(found.letter, found.delivery.body):
-            continue
-        meant = event(found, wishes)
-        if isinstance(meant, str):
-            made.leave(meant)
-        elif wishes.limit is None or made.groups.total < wishes.limit:
-            group = made.groups.add(found.letter)
-            if wishes.mend:
-                made.effect.note(found.delivery)
-            if meant is not None and group is not None and len(asked) < LOOKED_UP:
-                asked.append(_Asked(meant, group))
+        _note(made, found, wishes)
     await looker.give_back()
-    if send is not None:
-        await _look_up(made, asked, send, wishes.id_property or "")
+    if not looker.cut_short:
+        return made
+    if sweeper is None:
+        made.cut_short = True
+        return made
+    made = Plan(effect=Effect(wishes.mend), unmatched=Unmatched(wishes.sieve), swept=True)
+    async for window in looker.sweep(sweeper):
+        for found in window:
+            _note(made, found, wishes)
     return made
+
+
+def _note(made: Plan, found: Found, wishes: Wishes) -> None:
+    made.read += 1
+    made.unmatched.note(found.letter)
+    key = found.key
+    if not wishes.mean(found, key) or key in made.keys:
+        return
+    meant = event(found, wishes)
+    if isinstance(meant, str):
+        made.leave(meant)
+    elif wishes.limit is None or made.groups.total < wishes.limit:
+        made.keys.add(key)
+        group = made.groups.add(found.letter)
+        if wishes.mend:
+            made.effect.note(found.delivery)
+        if meant is not None and group is not None and len(made.asked) < LOOKED_UP:
+            made.asked.append(Asked(meant, group))
+
+
+async def look_up(made: Plan, wishes: Wishes, send: Send) -> None:
+    """Ask HubSpot what it holds for the first of the plan's orders: what is newer there stays."""
+    await _look_up(made, made.asked, send, wishes.id_property or "")
 
 
 def event(found: Found, wishes: Wishes) -> Contribution | str | None:
@@ -147,8 +178,8 @@ def event(found: Found, wishes: Wishes) -> Contribution | str | None:
     return None if addressed and isinstance(read, str) else read
 
 
-async def _look_up(made: Plan, asked: Sequence[_Asked], send: Send, configured: str) -> None:
-    by_property: dict[str, list[_Asked]] = {}
+async def _look_up(made: Plan, asked: Sequence[Asked], send: Send, configured: str) -> None:
+    by_property: dict[str, list[Asked]] = {}
     for one in asked:
         by_property.setdefault(one.event.order.id_property, []).append(one)
     for id_property, group in by_property.items():
@@ -159,7 +190,7 @@ async def _look_up(made: Plan, asked: Sequence[_Asked], send: Send, configured: 
 
 
 async def _look_up_some(
-    made: Plan, asked: Sequence[_Asked], send: Send, id_property: str, configured: str
+    made: Plan, asked: Sequence[Asked], send: Send, id_property: str, configured: str
 ) -> None:
     keys = list(dict.fromkeys(one.event.order.key for one in asked))
     names = sorted({name for one in asked for name in one.event.values})
@@ -176,7 +207,7 @@ async def _look_up_some(
                 made.unanswered = why_not(failed)
 
 
-def _compare(one: _Asked, held: Holding) -> None:
+def _compare(one: Asked, held: Holding) -> None:
     event, group = one.event, one.group
     group.looked_up += 1
     if event.operation is Operation.ARCHIVE:

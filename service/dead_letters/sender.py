@@ -1,7 +1,7 @@
 """Messages -> the broker, confirmed and mandatory: what goes out of the dead letters is somewhere else first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
@@ -31,27 +31,42 @@ class NotSentError(Exception):
     """The broker did not take a message; its dead letter is where it was. The message says why."""
 
 
+async def _nothing(number: int) -> None:
+    """What follows on a confirm where nothing has to."""
+    del number
+
+
 class Sender:
     """Publishes; use `sending`."""
 
     def __init__(self, channel: AbstractChannel) -> None:
         self._channel = channel
 
-    async def send(self, messages: Sequence[Replay]) -> None:
-        """Publish in order; returns when all are confirmed.
+    async def send(
+        self, messages: Sequence[Replay], then: Callable[[int], Awaitable[None]] = _nothing
+    ) -> None:
+        """Publish in order; returns when all are confirmed. `then` follows on each one's confirm.
 
         Raises:
             NotSentError: the broker took not all of them.
         """
         failed: list[NotSentError] = []
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for message in messages:
-                    tasks.create_task(self._one(message))
-        except* NotSentError as errors:
-            failed.append(_first(errors))
-        if failed:  # outside: raised in there, Python 3.11.2 makes a group of it
-            raise failed[0] from None
+
+        async def one(number: int, message: Replay) -> None:
+            try:
+                await self._publish(message)
+            except (
+                NotSentError
+            ) as error:  # the others end in peace: what is confirmed is followed up
+                failed.append(error)
+            else:
+                await then(number)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number, message in enumerate(messages):
+                tasks.create_task(one(number, message))
+        if failed:
+            raise failed[0]
 
     async def keep_queue(self, name: str) -> None:
         """Declare a queue that keeps what is put there: quorum, durable, with a limit that no look reaches."""
@@ -62,7 +77,7 @@ class Sender:
             timeout=TIMEOUT,
         )
 
-    async def _one(self, message: Replay) -> None:
+    async def _publish(self, message: Replay) -> None:
         properties = Basic.Properties(
             content_type=message.like.content_type,
             content_encoding=message.like.content_encoding,
@@ -88,11 +103,6 @@ class Sender:
         except (AMQPError, TimeoutError, RuntimeError) as error:
             where = f"exchange {message.exchange!r} with routing key {message.routing_key!r}"
             raise NotSentError(f"nothing more was sent: {where}: {_why(error)}") from error
-
-
-def _first(errors: BaseExceptionGroup[NotSentError]) -> NotSentError:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _why(error: Exception) -> str:

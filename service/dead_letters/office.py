@@ -1,0 +1,249 @@
+"""The dead letter office: what the `dlq` commands do, for whoever asks, the command line or a page.
+
+Law: nothing is printed here and nobody is asked; what people are to be told goes to `say`, a sentence each.
+A look is over before anybody reads what it found: what may be long is kept in a file meanwhile.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from io import FileIO
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, Self
+
+import orjson
+
+from service.core.letters.replays import Inputs, Report
+from service.core.letters.sieve import Groups, Sieve, Unmatched
+from service.dead_letters import moving, planning
+from service.dead_letters.describing import described
+from service.dead_letters.looker import HOLD, Found, Looker, looking
+from service.dead_letters.planning import Plan, Send, Wishes
+from service.dead_letters.receipts import hearing
+from service.dead_letters.replaying import Sending, put_back, set_aside
+from service.dead_letters.sender import Sender, sending
+from service.dead_letters.staging import Staging, left_aside, staging
+from service.settings.sections import RabbitMQ
+
+Say = Callable[[str], None]
+# Seconds that a replay holds letters before it sweeps the queue instead: a broker's consumer_timeout is
+# 30 minutes unless somebody lowered it, and half of the shortest that anybody should set is more than this.
+BRIEF: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One queue of dead letters, and what belongs to it."""
+
+    url: str
+    queue: str
+    id_property: str | None
+    inputs: Inputs
+    outcomes_exchange: str
+    hold: float = HOLD  # seconds that a look may hold letters
+
+    @classmethod
+    def of(cls, settings: RabbitMQ, id_property: str | None, queue: str | None = None) -> Self:
+        """As the settings have it; `queue`: another one than the dead letters'."""
+        return cls(
+            url=settings.url.get_secret_value(),
+            queue=queue or settings.dead_letters_queue,
+            id_property=id_property,
+            inputs=Inputs(settings.exchange, settings.queues),
+            outcomes_exchange=settings.outcomes_exchange,
+        )
+
+    async def count(self, wanted: Sieve, groups: Groups, say: Say) -> None:
+        """Count the letters that are meant into groups."""
+        async with self._looking() as looker:
+            async for found in self._matching(looker, wanted, say):
+                groups.add(found.letter)
+
+    async def rows(self, wanted: Sieve, most: int | None, say: Say) -> "Rows":
+        """The letters that are meant, in a file that the caller closes."""
+        rows = Rows()
+        async with self._looking() as looker:
+            async for found in self._matching(looker, wanted, say):
+                rows.add(found.letter.row())
+                if rows.number == most:
+                    break
+        return rows
+
+    async def describe(self, name: str, ask: Send | str, say: Say) -> list[dict[str, Any]]:
+        """All about the letters of one event, or message, and what HubSpot holds now."""
+        wanted = Sieve(ids=(name,))
+        async with self._looking() as looker:
+            letters = [
+                found
+                async for found in looker.read()
+                if wanted.takes(found.letter, found.delivery.body)
+            ]
+        self._say_cut(looker, say)
+        return [await described(found, ask, self.id_property or "") for found in letters]
+
+    async def export(
+        self, wanted: Sieve, to: FileIO, say: Say, *, limit: int | None = None, remove: bool = False
+    ) -> int:
+        """Write letters to a file; how many.
+
+        Raises:
+            ExportError: it cannot be written to its end.
+        """
+        async with self._looking() as looker:
+            number = await moving.export(looker, wanted, to, limit=limit, remove=remove)
+        self._say_cut(looker, say)
+        return number
+
+    async def park(self, wanted: Sieve, say: Say, *, limit: int | None = None) -> int:
+        """Move letters out of the way, kept; how many.
+
+        Raises:
+            NotSentError: the broker took one not; it is where it was.
+        """
+        async with self._looking() as looker, sending(self.url) as sender:
+            number = await moving.park(looker, sender, wanted, limit=limit)
+        self._say_cut(looker, say)
+        return number
+
+    async def put_back(self) -> int:
+        """Give back what an interrupted replay had set aside; how many.
+
+        Raises:
+            DeadLettersError: a replay is under way.
+        """
+        async with self._staging() as aside, sending(self.url) as sender:
+            return await put_back(aside, sender, self.queue)
+
+    async def plan(self, wishes: Wishes, ask: Send | None, say: Say) -> Plan:
+        """What a replay would do. Moves nothing."""
+        await self._say_aside(say)
+        wishes = self._wished(wishes)
+        async with self._looking() as looker:
+            planned = await planning.plan(looker, wishes)
+        self._say_cut(looker, say)
+        return await self._looked_up(planned, wishes, ask)
+
+    async def replay(
+        self,
+        wishes: Wishes,
+        ask: Send | None,
+        *,
+        agreed: Callable[[Plan], Awaitable[bool]],
+        stop: asyncio.Event,
+        progress: Callable[[int], None],
+        say: Say,
+    ) -> Report | None:
+        """Plan, and replay what was agreed to; None where it was not.
+
+        Raises:
+            NotSentError: the broker took one not; what was not sent is among the dead letters.
+            DeadLettersError: somebody else replays, or looks for long.
+        """
+        wishes = self._wished(wishes)
+        async with self._staging() as aside, sending(self.url) as sender:
+            if back := await put_back(aside, sender, self.queue):
+                say(f"{back} letters of a replay that was interrupted are dead letters again")
+            planned = await self._planned(wishes, sender)
+            planned = await self._looked_up(planned, wishes, ask)
+            if not await agreed(planned):
+                return None
+            if not planned.keys:
+                return Report()
+            async with self._looking(BRIEF) as looker:
+                await set_aside(looker, sender, aside, planned)
+            try:
+                return await self._sent(aside, sender, wishes, planned, stop, progress)
+            finally:
+                if (task := asyncio.current_task()) is not None and not task.cancelling():
+                    await put_back(aside, sender, self.queue)
+
+    async def _planned(self, wishes: Wishes, sender: Sender) -> Plan:
+        async def to_the_back(window: list[Found]) -> None:
+            await sender.send(moving.moved(window, self.queue))
+
+        async with self._looking(BRIEF) as looker:
+            return await planning.plan(looker, wishes, to_the_back)
+
+    async def _sent(
+        self,
+        aside: Staging,
+        sender: Sender,
+        wishes: Wishes,
+        planned: Plan,
+        stop: asyncio.Event,
+        progress: Callable[[int], None],
+    ) -> Report:
+        async with AsyncExitStack() as stack:
+            receipts = None
+            if wishes.wait:
+                receipts = await stack.enter_async_context(
+                    hearing(self.url, self.outcomes_exchange)
+                )
+            story = Sending(aside, sender, receipts, wishes)
+            return await story.all(len(planned.keys), stop=stop, progress=progress)
+
+    async def _looked_up(self, planned: Plan, wishes: Wishes, ask: Send | None) -> Plan:
+        if ask is not None:
+            await planning.look_up(planned, wishes, ask)
+        return planned
+
+    def _wished(self, wishes: Wishes) -> Wishes:
+        return replace(wishes, id_property=self.id_property, inputs=self.inputs)
+
+    async def _matching(self, looker: Looker, wanted: Sieve, say: Say) -> AsyncIterator[Found]:
+        """The letters that are meant; at the end, which words of the filters none of them has."""
+        unmatched = Unmatched(wanted)
+        async for found in looker.read():
+            unmatched.note(found.letter)
+            if wanted.takes(found.letter, found.delivery.body):
+                yield found
+        for sentence in unmatched.told():
+            say(sentence)
+        self._say_cut(looker, say)
+        await self._say_aside(say)
+
+    async def _say_aside(self, say: Say) -> None:
+        if number := await left_aside(self.url, self.queue):
+            say(
+                f"{number} more are set aside by a replay that is under way, or was interrupted: "
+                "the next replay gives them back, or `dlq replay --put-back`"
+            )
+
+    def _say_cut(self, looker: Looker, say: Say) -> None:
+        if looker.cut_short:
+            say(
+                f"not all of {self.queue} was looked at: letters are held for {self.hold:g} s at the "
+                "most, half of RabbitMQ's usual consumer_timeout"
+            )
+
+    @asynccontextmanager
+    async def _looking(self, hold: float | None = None) -> AsyncIterator[Looker]:
+        most = self.hold if hold is None else min(hold, self.hold)
+        async with looking(self.url, self.queue, self.id_property, hold=most) as looker:
+            yield looker
+
+    @asynccontextmanager
+    async def _staging(self) -> AsyncIterator[Staging]:
+        async with staging(self.url, self.queue, self.id_property) as aside:
+            yield aside
+
+
+class Rows:
+    """Rows in a file of our own: a list of them would not be bounded."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115  (closed by whoever reads)
+        self.number = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more."""
+        self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        self.number += 1
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """All of them, once; the file is gone then."""
+        with self._file as file:
+            file.seek(0)
+            for line in file:
+                yield orjson.loads(line)
