@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from service.clock import stamp
+from service.core.departure import UnderWay
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
@@ -164,19 +165,29 @@ class Service:
         )
 
     def live(self) -> list[str]:
-        """That this is answered at all says that the loop turns."""
-        return []
+        """What will not end by itself: a call or a settlement that has been under way for too long.
+
+        That this is answered at all says that the loop turns. A publish that RabbitMQ keeps waiting is no
+        reason to restart, as long as it is known why.
+        """
+        known = self.publisher.waiting_since is not None and self.publisher.trouble is not None
+        return [
+            f"{stuck.what} under way for {stuck.seconds:.0f} s: nobody wakes who waits for it"
+            for stuck in self.pipeline.desk.stuck(asyncio.get_running_loop().time())
+            if not (known and stuck.what is UnderWay.SETTLEMENT)
+        ]
 
     def ready(self) -> list[str]:
         """Why this replica neither consumes nor stands by; empty = it does.
 
         While HubSpot is out, or the day's quota is, a paused replica stands by: no roll-out can mend that.
         """
-        reasons = []
-        paused = self.pipeline.desk.gate.reason
-        if paused is not None and paused.code in MINE_TO_MEND:
-            reasons.append(f"paused: {paused.message}")
-        elif paused is None and not self.consumer.consuming:
+        reasons, gate = [], self.pipeline.desk.gate
+        if gate.reason is not None and gate.reason.code in MINE_TO_MEND:
+            reasons.append(f"paused: {gate.reason.message}")
+        elif gate.reason is None and gate.closed is not None:
+            reasons.append(f"not consuming: {gate.closed}")
+        elif gate.reason is None and not self.consumer.consuming:
             reasons.append("not consuming: no channel to RabbitMQ")
         if self.publisher.trouble is not None:
             reasons.append(f"cannot publish: {self.publisher.trouble}")

@@ -7,6 +7,7 @@ in as arguments. import-linter holds the wall (`make lint`).
 The body:
 
     desk          all that is held, from a delivery's arrival to its settlement; fed and asked by whoever waits
+    departure     a batch on its way, and what became of it
 
 Its rooms, in the order of an event's life; each room's first page lists its modules:
 

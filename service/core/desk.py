@@ -1,8 +1,7 @@
 """The body of the core: all that is held, from a delivery's arrival to its settlement.
 
-`Desk` is a plain object that a loop feeds and asks, as h11's `Connection` is. It waits for nothing and
-touches nothing: whoever drives it (shell.pipeline, or a simulation in virtual time) does what it returns,
-and tells it what came of it.
+`Desk` is a plain object that a loop feeds and asks, as h11's `Connection` is. It waits for nothing: whoever
+drives it (shell.pipeline, or a simulation in virtual time) does what it returns, and says what came of it.
 
     arrive, lose                    what the broker does         -> what was read
     wait, depart                    when a batch leaves          -> Departure (its calls, as a flow)
@@ -19,22 +18,21 @@ nothing is in flight twice; what HubSpot holds in the end is what the events, on
 in the end nothing is held.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import count
-from typing import Final
+from typing import Final, assert_never
 
+from service.core.departure import Departure, Judgement, Stuck, oldest, progressed, stuck
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Malformed
 from service.core.graph.directory import Directory
 from service.core.graph.flow import flow_for
 from service.core.graph.order_flow import Account
-from service.core.graph.steps import Step as Calls
 from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import Doubt, Pause
-from service.core.hubspot.verdicts import Fate, Partly, Verdict
+from service.core.hubspot.verdicts import Fate
 from service.core.intake.crashes import Crashes, Suspected
 from service.core.intake.custody import Custody
 from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
@@ -44,37 +42,17 @@ from service.core.intake.sequences import Sequences
 from service.core.outgoing import Outgoing
 from service.core.policies import Policies
 from service.core.reasons import Reason
-from service.core.settlement.closing import Closing, without_a_call
+from service.core.settlement.closing import Answers, Closing
 from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import conclude
-from service.core.settlement.retries import NEVER, Finish, PutBack, Step, decide
-from service.core.waiting.backlog import Backlog, Batch
+from service.core.settlement.retries import NEVER, Finish, PutBack, decide
+from service.core.waiting.backlog import Backlog
 from service.core.waiting.slots import Slot, without_epochs
 
 OUTCOMES: Final = 5_000  # remembered for repeats; about 3 KB each
 REMEMBERED: Final = 10_000  # orders' sequences; deliveries, for takeovers
 
 Read = Contribution | Malformed | Suspected
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Departure:
-    """A batch on its way, and the calls that it takes."""
-
-    number: int
-    batch: Batch
-    flow: Calls[tuple[Fate, ...]]
-    since: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
-    """What became of a batch."""
-
-    verdicts: tuple[Verdict, ...]  # one for each slot, in the batch's order
-    steps: tuple[Step, ...]  # likewise
-    closing: Closing | None  # of the slots that are finished
-    pause: Pause | None  # that begins with these verdicts
 
 
 class Desk:
@@ -92,8 +70,7 @@ class Desk:
         self._directory = Directory()
         self._backlog = Backlog(policies.batch)
         self.gate = Gate(policies.longest)
-        self._unanswered: list[Malformed | Contribution] = []  # malformed; condemned unread
-        self._repeated: list[tuple[Delivery, Outgoing]] = []
+        self._answers = Answers()
         self._out: dict[int, Departure] = {}  # in the order of their departure
         self._closing: dict[int, Closing] = {}  # in the order of their beginning
         self._numbers, self._companies = count(1), count(1)
@@ -101,7 +78,7 @@ class Desk:
 
     @property
     def held(self) -> int:
-        """Events that wait for a call or are in one."""
+        """Events that wait for a call, or are in one."""
         return self._backlog.held
 
     @property
@@ -120,13 +97,12 @@ class Desk:
         if self._deadline is not None:
             return ()  # stopping: it goes back to the queue with its channel
         self._custody.arrive(delivery, now)
-        suspected = self._crashes.suspects(delivery) if delivery.redelivered else False
-        if self._crashes.calm and not suspected:
+        suspected = delivery.redelivered and self._crashes.suspects(delivery)
+        calm = self._crashes.calm
+        if calm and not suspected:
             return (self._read(delivery, now),)
-        begins = suspected and self._crashes.calm
         self._crashes.wait(delivery)
-        read = self._advance(now)
-        return (Suspected(delivery), *read) if begins else read
+        return [*([Suspected(delivery)] if calm else ()), *self._advance(now)]
 
     def lose(self, epochs: frozenset[int], now: float) -> Sequence[Read]:
         """These channels have ended: what waits from them is the broker's again. Told once."""
@@ -134,23 +110,18 @@ class Desk:
         self._backlog.lose(epochs)
         self._handover.lose(epochs)
         self._crashes.lose(epochs)
-        self._unanswered = [event for event in self._unanswered if self._ours(event)]
-        self._repeated = [each for each in self._repeated if self._custody.ours(each[0])]
+        self._answers.lose(epochs)
         for contribution in self._repeats.lose(epochs):
             self._take_in(contribution, now)
         return self._advance(now)
 
     def _advance(self, now: float) -> Sequence[Read]:
-        return [
-            self._read(delivery, now, condemned=guilty) for delivery, guilty in self._crashes.take()
-        ]
+        return [self._read(each, now, condemned=guilty) for each, guilty in self._crashes.take()]
 
-    def _read(
-        self, delivery: Delivery, now: float, *, condemned: bool = False
-    ) -> Contribution | Malformed:
+    def _read(self, delivery: Delivery, now: float, *, condemned: bool = False) -> Read:
         event = parse(delivery, self._policies.id_property)
         if isinstance(event, Malformed) or condemned:
-            self._unanswered.append(event)
+            self._answers.add(event)
             return event
         self._handover.arrive(event, now)
         self._take_in(self._sequences.arrive(event), now)
@@ -164,7 +135,9 @@ class Desk:
             case Held():
                 pass
             case Outgoing() as outcome:
-                self._repeated.append((contribution.delivery, outcome))
+                self._answers.repeat(contribution.delivery, outcome)
+            case never:
+                assert_never(never)
 
     # --- out ------------------------------------------------------------------------------------------
 
@@ -211,7 +184,7 @@ class Desk:
     ) -> Judgement:
         """Its calls are over, with one fate for each slot."""
         del self._out[departure.number]
-        batch, verdicts = _progressed(departure.batch, fates)
+        batch, verdicts = progressed(departure.batch, fates)
         pause = self.gate.note([slot.order for slot in batch.slots], verdicts, now)
         policy = self._policies.retry if self._calling else NEVER
         steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
@@ -253,16 +226,15 @@ class Desk:
     @property
     def answerable(self) -> bool:
         """Whether `answers` has something to say."""
-        return bool(self._unanswered or self._repeated)
+        return bool(self._answers)
 
     def answers(self, now: float, stamp: datetime) -> Closing | None:
-        """What needs no call, if there is any: malformed events, condemned ones, repeats."""
-        if not self.answerable:
-            return None
-        unanswered, self._unanswered = self._unanswered, []
-        repeated, self._repeated = self._repeated, []
-        settlements = tuple(without_a_call(event, now, stamp) for event in unanswered)
-        return self._begin(Closing(next(self._numbers), now, settlements, tuple(repeated)))
+        """What needs no call, if there is any."""
+        return (
+            self._begin(self._answers.take(next(self._numbers), now, stamp))
+            if self._answers
+            else None
+        )
 
     def settled(self, closing: Closing, now: float) -> Sequence[Read]:
         """Its messages are confirmed and its deliveries acked: the lanes go on. Told once."""
@@ -300,7 +272,7 @@ class Desk:
 
     def move(self, now: float) -> Close | Open | Wait:
         """What is to be done with the channels."""
-        return self.gate.move(self._custody, self._publishing(now), now)
+        return self.gate.move(self._custody, oldest(self._closing.values(), now), now)
 
     def drain(self, now: float) -> None:
         """Take nothing in any more, stop lingering, and be done when the grace is over."""
@@ -320,17 +292,6 @@ class Desk:
         due = self._backlog.next_due()
         return due is None or due > self._deadline or not self._calling
 
-    def _publishing(self, now: float) -> float | None:
-        """Seconds since the oldest closing began; None = there is none."""
-        oldest = next(iter(self._closing.values()), None)
-        return None if oldest is None else now - oldest.since
-
-
-def _progressed(batch: Batch, fates: Sequence[Fate]) -> tuple[Batch, tuple[Verdict, ...]]:
-    """The slots with what is known of their parts, and the verdicts that they come to."""
-    verdicts = tuple(fate.rest if isinstance(fate, Partly) else fate for fate in fates)
-    slots = tuple(
-        replace(slot, progress=fate.progress) if isinstance(fate, Partly) else slot
-        for slot, fate in zip(batch.slots, fates, strict=True)
-    )
-    return replace(batch, slots=slots), verdicts
+    def stuck(self, now: float) -> Iterator[Stuck]:
+        """What has been under way for longer than anything may be."""
+        return stuck(self._out.values(), self._closing.values(), now)

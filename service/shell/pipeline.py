@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from service.core.desk import Departure, Desk, Read
+from service.core.departure import Departure
+from service.core.desk import Desk, Read
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.throttles import Spell

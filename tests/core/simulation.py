@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 
-from service.core.desk import Departure, Desk
+from service.core.departure import Departure
+from service.core.desk import Desk
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy

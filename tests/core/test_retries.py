@@ -1,11 +1,13 @@
 """retries: what becomes of a slot after an answer. Nobody is condemned in company, and it always ends."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.desk import Desk
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code, Reason
 from service.core.settlement.retries import (
@@ -18,9 +20,9 @@ from service.core.settlement.retries import (
     backoff,
     decide,
 )
-from service.core.waiting.backlog import Backlog, BatchPolicy
 from service.core.waiting.slots import separate
-from tests.strategies import batch, contribution, slot, verdicts
+from tests.core.test_desk import POLICIES as DESK
+from tests.strategies import STAMP, batch, contribution, slot, verdicts
 
 POLICY = RetryPolicy(attempts=3, patience=100.0)
 REASON = Reason(Code.REFUSED, "no")
@@ -257,30 +259,39 @@ def test_law_5_no_event_is_condemned_in_company(said, failures, now):
             assert isinstance(verdict, Applied | Rejected)
 
 
+POLICIES = replace(DESK, retry=RetryPolicy())
+
+
 def _isolate(number, answer):
-    """Calls until a batch of `number` is settled; `answer(slots)` is HubSpot."""
-    backlog, calls, numbers, rejected, now = Backlog(BatchPolicy()), 0, count(1), [], 0.0
+    """Calls until a batch of `number` is settled at the desk; `answer(slots)` is HubSpot."""
+    desk, calls, rejected, now = Desk(POLICIES, "t"), 0, [], 0.0
     for n in range(number):
-        backlog.add(contribution(key=f"A-{n}"), now)
-    while (due := backlog.next_due()) is not None:
-        now = max(now, due)
-        taken = backlog.take(now)
-        if taken is None:
+        desk.arrive(contribution(key=f"A-{n}").delivery, now)
+    while desk.held:
+        departure = desk.depart(now)
+        if departure is None:
+            now += _until_more(desk, now)
             continue
         calls += 1
-        steps = decide(
-            taken, answer(taken.slots), RetryPolicy(), now, lambda: 0.5, lambda: next(numbers)
-        )
-        for step in steps:
-            match step:
-                case PutBack(same, parts):
-                    backlog.put_back(same, *parts)
-                case Finish(done, verdict):
-                    if isinstance(verdict, Rejected | Exhausted):
-                        assert len(taken.slots) == 1 or isinstance(verdict, Rejected)
-                        rejected.append(done.order.key)
-                    backlog.finish(done)
+        slots = departure.batch.slots
+        judgement = desk.judged(departure, answer(slots), now, STAMP, lambda: 0.5)
+        if judgement.closing is None:
+            continue
+        for finish in judgement.closing.finished:
+            if isinstance(finish.verdict, Rejected | Exhausted):
+                assert len(slots) == 1 or isinstance(finish.verdict, Rejected)
+                rejected.append(finish.slot.order.key)
+        desk.settled(judgement.closing, now)
     return calls, sorted(rejected)
+
+
+def _until_more(desk, now):
+    """Seconds until something can happen; every probe is answered as it should be."""
+    question = desk.gate.question(now)
+    if isinstance(question, float):
+        return min(question, desk.wait(now, line=0.0))
+    desk.answered(question, None, now)
+    return 0.0
 
 
 @given(st.sets(st.integers(0, 99), min_size=1, max_size=4))

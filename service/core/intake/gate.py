@@ -85,13 +85,13 @@ class ProbeFailed:
 
 
 class Gate:
-    """`reason` says why nothing leaves; `move` says what is to be done with the channels."""
+    """`reason` says why no call leaves, `closed` why nothing comes in; None = it does."""
 
     def __init__(self, longest: float) -> None:
         self._longest = longest  # seconds that anything may be held
         self._pulse = Pulse()
         self._trouble: Standing | Doubt | None = None
-        self._closed = False
+        self.closed: Overdue | None = None  # why intake is closed
         self._rest_until = 0.0
         self._draining = False
 
@@ -111,24 +111,20 @@ class Gate:
     ) -> Pause | None:
         """Take in one call's verdicts; returns the pause that begins with them."""
         trouble = self._pulse.note(orders, verdicts, now)
-        match trouble:
-            case Pause() if self.reason is None:
-                return self._begin(trouble, now)
-            case Doubt() if self._trouble is None:
-                self._trouble = trouble
+        if isinstance(trouble, Pause) and self.reason is None:
+            return self._begin(trouble, now)
+        if isinstance(trouble, Doubt) and self._trouble is None:
+            self._trouble = trouble
         return None
 
     def question(self, now: float) -> Standing | Doubt | float:
         """The trouble about which HubSpot is to be asked now, or the seconds until then."""
-        match self._trouble:
-            case _ if self._draining:
-                return FOREVER
-            case Standing(probe_at=moment) if now < moment:
-                return moment - now
-            case None:
-                return FOREVER
-            case trouble:
-                return trouble
+        trouble = self._trouble
+        if trouble is None or self._draining:
+            return FOREVER
+        if isinstance(trouble, Standing) and now < trouble.probe_at:
+            return trouble.probe_at - now
+        return trouble
 
     def answered(
         self, question: Standing | Doubt, trouble: Reason | None, now: float
@@ -136,17 +132,12 @@ class Gate:
         """A probe's answer; `trouble` None = HubSpot answers as it should."""
         if question is not self._trouble:
             return None  # something else has happened since
-        match question:
-            case Doubt() if trouble is None:
-                self._trouble = None
-                return None
-            case Doubt():
-                return self._begin(self._pulse.confirmed(question), now)
-            case Standing() if trouble is None:
-                self._trouble = None
-                return Resumed(now - question.since)
-            case Standing():
-                return self._fail(question, trouble, now)
+        self._trouble = None
+        if isinstance(question, Doubt):
+            return self._begin(self._pulse.confirmed(question), now) if trouble else None
+        if trouble is None:
+            return Resumed(now - question.since)
+        return self._fail(question, trouble, now)
 
     def _begin(self, pause: Pause, now: float) -> Pause:
         self._trouble = Standing(pause.reason, now, now + pause.seconds)
@@ -167,7 +158,7 @@ class Gate:
         """
         if self._draining:
             return Wait(FOREVER)
-        if not self._closed:
+        if self.closed is None:
             age = custody.age(now)
             if age < self._longest:
                 return Wait(self._longest - age)
@@ -176,15 +167,15 @@ class Gate:
             return Wait(FOREVER)
         if now < self._rest_until:
             return Wait(self._rest_until - now)
-        self._closed = False
+        self.closed = None
         return Open()
 
     def _close(self, age: float, returns: int, publishing: float, now: float) -> Close:
-        self._closed = True
         if self.reason is not None:
             why = Overdue.PAUSED
         else:
             why = Overdue.UNPUBLISHED if publishing >= HANGING else Overdue.HELD
+        self.closed = why
         self._rest_until = now if why is Overdue.HELD else now + rest(returns)
         return Close(why, age)
 

@@ -43,8 +43,39 @@ class Closing:
         return [s.delivery for s in self.settlements] + [delivery for delivery, _ in self.repeats]
 
 
-def without_a_call(event: Malformed | Contribution, now: float, stamp: datetime) -> Settlement:
-    """A malformed event; or one that killed its process too often: dead-lettered without another try."""
+class Answers:
+    """What ends without a call, until somebody takes it: malformed events, condemned ones, repeats."""
+
+    def __init__(self) -> None:
+        self._events: list[Malformed | Contribution] = []
+        self._repeats: list[tuple[Delivery, Outgoing]] = []
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._events or self._repeats)
+
+    def add(self, event: Malformed | Contribution) -> None:
+        """A malformed event; or one that killed its process too often: it is not tried once more."""
+        self._events.append(event)
+
+    def repeat(self, delivery: Delivery, outcome: Outgoing) -> None:
+        """Its event ended before, with this outcome."""
+        self._repeats.append((delivery, outcome))
+
+    def lose(self, epochs: frozenset[int]) -> None:
+        """These channels have ended."""
+        self._events = [event for event in self._events if event.delivery.epoch not in epochs]
+        self._repeats = [each for each in self._repeats if each[0].epoch not in epochs]
+
+    def take(self, number: int, now: float, stamp: datetime) -> Closing:
+        """All of them."""
+        events, self._events = self._events, []
+        repeats, self._repeats = self._repeats, []
+        settlements = tuple(_settlement(event, now, stamp) for event in events)
+        return Closing(number, now, settlements, tuple(repeats))
+
+
+def _settlement(event: Malformed | Contribution, now: float, stamp: datetime) -> Settlement:
     if isinstance(event, Malformed):
         return conclude_malformed(event, stamp)
     (settlement,) = conclude(Finish(slot_of(event, now), Exhausted(accused(event))), 1, stamp)
