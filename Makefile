@@ -24,6 +24,7 @@ demo:  ## a private RabbitMQ, a local HubSpot and the real service, live, from n
 	$(MAKE) --silent --no-print-directory .venv/.$$needs
 	@$(BIN)/ordersync demo $(ARGS)
 
+# WIRE_SEEDS=2000 runs the whole service over that many wires that stall, end, alarm and reorder (30 else).
 .PHONY: test
 test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" to choose)
 	@$(BIN)/pytest $(ARGS)

@@ -191,6 +191,12 @@ class Session:
         self._broker.channel_ended(self, channel)
         self.send(channel.number, spec.Channel.Close(code, text, 60, 80))
 
+    def cancel(self) -> None:
+        """The broker takes the consumers away: their queue was deleted, or an ack came too late (4.3)."""
+        for channel in self.channels.values():
+            for tag in channel.consumers:
+                self.send(channel.number, spec.Basic.Cancel(tag, nowait=True))
+
     def end(self) -> None:
         """The connection is over for the broker: what it held goes back."""
         if not self.ended:

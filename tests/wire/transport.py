@@ -112,6 +112,13 @@ class Transport(asyncio.Transport):
         for _ in self._up:
             self._later("up", self._arrive)
 
+    def pass_again(self) -> None:
+        """The network carries again what it had stopped."""
+        self.passing = True
+        for _ in self._up:
+            self._later("up", self._arrive)
+        self._later("down", self._deliver)
+
     # --- chunks on their way ---
 
     def _later(self, way: str, arrival: Callable[[], None]) -> None:
