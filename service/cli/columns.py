@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
-    from service.contract.spreadsheet import Sheet
+    from service.contract.columns import Sheet
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def sheet(
     Raises:
         typer.BadParameter: one of them is none.
     """
-    from service.contract.spreadsheet import Sheet, read_constant, read_target
+    from service.contract.columns import Sheet, read_constant, read_target
 
     if delimiter == "," and not (maps or constants or make_ids or zone):
         return None
@@ -73,7 +73,7 @@ def _character(delimiter: str) -> str:
 
 
 def _pairs(given: list[str], read: "Callable[[str], tuple[str, T]]", option: str) -> dict[str, T]:
-    from service.contract.spreadsheet import SheetError
+    from service.contract.columns import SheetError
 
     found: dict[str, T] = {}
     for text in given:

@@ -57,8 +57,8 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
 
     Every line is checked first; if one is wrong, nothing is sent and each fault is named.
 
-    NDJSON: a CloudEvent a line. JSON: one. CSV: an event a row, with columns type (upsert, update,
-    archive), id, source, subject, time; any other column is a property, an empty cell leaves it alone.
+    NDJSON: a CloudEvent a line. JSON: one. CSV: an event a row, with columns type (create, upsert,
+    update, archive), id, source, subject, time; any other column is a property, an empty cell leaves it alone.
     Columns with names of their own: --map and --constant.
 
     Such as:

@@ -6,7 +6,8 @@ Its modules:
     reference    generated pages
     filed        a message as it stands in a file, and its faults
     cells        how a cell of a spreadsheet is written
-    spreadsheet  CSV -> order events, a row each
+    columns      which column of a spreadsheet is what
+    spreadsheet  CSV -> order events
     event_files  files of events, read
     checking     all of a file checked before one event is sent
     publish      `ordersync publish`: events -> RabbitMQ, confirmed

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
+from service.contract.columns import ColumnsError, Sheet
 from service.contract.filed import Filed, FileError
-from service.contract.spreadsheet import ColumnsError, Sheet, from_csv
+from service.contract.spreadsheet import from_csv
 from service.core.events.malformed import Fault
 from service.core.letters.dead_letters import writable
 

@@ -337,6 +337,16 @@ def test_values_are_json_where_they_can_be():
     assert checked_path("properties.a") == "data.properties.a"
 
 
+def test_parts_of_an_order_are_set_as_json():
+    mended = parse_set('data.line_items={"mode": "merge", "remove": ["2"]}')
+
+    assert mended == ("data.line_items", {"mode": "merge", "remove": ["2"]})
+    assert parse_set("data.stage=Shipped") == ("data.stage", "Shipped")
+    for text in ("2", "Zelt", "{"):
+        with pytest.raises(MendError, match="takes JSON"):
+            parse_set(f"data.line_items={text}")
+
+
 def test_the_history_is_bounded():
     history = "\n".join(f"{n} " + "x" * 330 for n in range(3))
     headers = dict(

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from service.cli.exits import Exit
 from service.contract.cells import CellError, Form, as_written, doubt
 from service.contract.checking import Checked, check
-from service.contract.filed import Filed, faults
-from service.contract.spreadsheet import (
+from service.contract.columns import (
     ColumnsError,
     Sheet,
     SheetError,
     Target,
-    from_csv,
     read_constant,
     read_target,
 )
+from service.contract.filed import Filed, faults
+from service.contract.spreadsheet import from_csv
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "bestellungen.csv"
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -320,6 +320,113 @@ def test_a_fault_names_the_column_as_the_file_does():
     assert [fault.path for fault in faults(no_offset, None)] == ["time (column Datum)"]
     assert [fault.path for fault in faults(no_number, None)] == [
         "data.properties.hs_total_price (column Summe)"
+    ]
+
+
+# --- lines, a row each -----------------------------------------------------------------------------
+
+LINES_HEAD = "Nr;Datum;Summe;Pos;Artikel;Preis\n"
+LINES_MAP = {
+    **SHOP.targets,
+    "Pos": Target("line.key"),
+    "Artikel": Target("line.name"),
+    "Preis": Target("line.price", Form.COMMA),
+}
+
+
+def lines_sheet(*left_out: str, **constants: str) -> Sheet:
+    targets = {column: target for column, target in LINES_MAP.items() if column not in left_out}
+    said = {**SHOP.constants, **{name.replace("__", "."): v for name, v in constants.items()}}
+    return Sheet(";", targets, said, make_ids=True, zone=BERLIN)
+
+
+def test_the_rows_of_an_order_are_one_event_with_all_of_its_lines():
+    one, other = rows(
+        f"{LINES_HEAD}A-1;24.11.2026;3,00;a;Zelt;1,00\nA-1;24.11.2026;;b;Kocher;2,00\n"
+        "A-2;24.11.2026;4,00;a;Seil;4,00\n",
+        lines_sheet(line__hs_sku="X"),
+    )
+
+    assert document(one)["data"] == {
+        "properties": {"hs_total_price": "3.00"},
+        "line_items": {
+            "mode": "replace",
+            "items": [
+                {"key": "a", "properties": {"name": "Zelt", "price": "1.00", "hs_sku": "X"}},
+                {"key": "b", "properties": {"name": "Kocher", "price": "2.00", "hs_sku": "X"}},
+            ],
+        },
+    }
+    assert (one.where, one.line, other.where) == ("lines 2 to 3", 2, "line 4")
+    assert document(one)["id"] != document(other)["id"]
+
+
+def test_lines_without_a_key_are_numbered_within_their_order_where_that_is_said():
+    text = "Nr;Datum;Summe;Artikel;Preis\nA-1;24.11.2026;1;Zelt;1\nA-1;24.11.2026;1;Kocher;2\n"
+
+    (event,) = rows(text, lines_sheet("Pos"))
+
+    assert [item["key"] for item in document(event)["data"]["line_items"]["items"]] == ["1", "2"]
+    unnumbered = Sheet(
+        ";", lines_sheet("Pos").targets, {**SHOP.constants, "sequence": "1"}, zone=BERLIN
+    )
+    with pytest.raises(ColumnsError, match="lines without a key: --map 'COLUMN"):
+        rows(f"id;{text}", unnumbered)
+
+
+def test_an_order_whose_row_has_no_line_says_nothing_of_its_lines():
+    (event,) = rows(f"{LINES_HEAD}A-1;24.11.2026;3,00;;;\n", lines_sheet())
+
+    assert "line_items" not in document(event)["data"]
+
+
+def test_rows_of_an_order_that_stand_apart_are_a_fault():
+    text = "A-1;24.11.2026;3,00;a;Zelt;1,00\nA-2;24.11.2026;3,00;a;Seil;1,00\nA-1;24.11.2026;3,00;b;Kocher;1\n"
+
+    first, second, third = rows(LINES_HEAD + text, lines_sheet())
+
+    assert faults(first, None) == faults(second, None) == ()
+    assert [tuple(fault) for fault in faults(third, None)] == [
+        ("subject (column Nr)", "has rows from line 2 on: put the rows of an order together")
+    ]
+
+
+def test_rows_of_an_order_that_contradict_each_other_are_a_fault():
+    (event,) = rows(
+        f"{LINES_HEAD}A-1;24.11.2026;3,00;a;Zelt;1,00\nA-1;24.11.2026;4,00;b;Kocher;1,00\n",
+        lines_sheet(),
+    )
+
+    assert [tuple(fault) for fault in faults(event, None)] == [
+        (
+            "data.properties.hs_total_price (column Summe)",
+            "line 3 says 4.00, line 2 says 3.00: it is the order's",
+        )
+    ]
+
+
+def test_a_cell_of_a_line_that_is_not_of_its_form_is_told_with_its_column():
+    (event,) = rows(f"{LINES_HEAD}A-1;24.11.2026;3,00;a;Zelt;viel\n", lines_sheet())
+
+    assert [tuple(fault) for fault in faults(event, None)] == [
+        ("column Preis", "viel is no number as 1.299,90")
+    ]
+
+
+def test_the_sample_with_lines_is_two_events(command):
+    maps = ("Bestellnummer=subject", "Datum=time:date", "Summe=hs_total_price:comma", "Pos.=line.key",
+        "Artikel=line.name", "SKU=line.hs_sku", "Menge=line.quantity", "Einzelpreis=line.price:comma")  # fmt: skip
+    words = [word for given in maps for word in ("--map", given)]
+
+    ended = command(
+        "publish", SAMPLE.with_name("bestellpositionen.csv"), "--dry-run", *MAPPED[:9], *words
+    )
+
+    assert (ended.code, ended.err) == (0, "2 events would be published\n")
+    items = orjson.loads(ended.out)["data"]["line_items"]["items"]
+    assert [(item["key"], item["properties"]["price"]) for item in items] == [
+        ("1", "899.90"),
+        ("2", "200.00"),
     ]
 
 

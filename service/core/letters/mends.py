@@ -28,6 +28,9 @@ _PLACES: Final = (
 )
 
 
+_PARTS: Final = frozenset({"data.line_items", "data.associations", "data.dissociations"})
+
+
 class MendError(Exception):
     """The event cannot be changed like this. The message says why."""
 
@@ -109,6 +112,8 @@ def parse_set(text: str) -> tuple[str, Any]:
     if not equals:
         raise MendError(f"{text!r} is not PATH=VALUE")
     checked = checked_path(path)
+    if checked in _PARTS:
+        return checked, _part(checked, value)
     if not checked.startswith(_PROPERTIES):
         return checked, value
     try:
@@ -116,6 +121,17 @@ def parse_set(text: str) -> tuple[str, Any]:
     except orjson.JSONDecodeError:
         return checked, value
     return checked, value if isinstance(read, dict | list) else read
+
+
+def _part(path: str, text: str) -> Any:
+    """A list or an object of an order's parts, which no text can stand for."""
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        read = None
+    if not isinstance(read, dict | list):
+        raise MendError(f"{path} takes JSON, as the event has it; {text!r} is none")
+    return read
 
 
 def checked_path(path: str) -> str:
