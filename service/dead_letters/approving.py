@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from service.core.letters.mends import Mend
+from service.core.letters.mends import Mend, text_of, value_of
 from service.core.letters.sieve import Sieve
 from service.dead_letters.planning import Plan, Wishes
 
@@ -39,7 +39,7 @@ class Paper:
     def of(cls, plan: Plan, wishes: Wishes, queue: str, made_at: str) -> Self:
         """What is to be written of a plan."""
         asked = {
-            "set": dict(wishes.mend.set),
+            "set": {path: text_of(value).decode() for path, value in wishes.mend.set.items()},
             "unset": list(wishes.mend.unset),
             "force": wishes.force,
             "to_queue": wishes.to_queue,
@@ -67,7 +67,10 @@ class Paper:
             max_replays=asked["max_replays"],
             rate=asked["rate"],
             wait=asked["wait"],
-            mend=Mend(asked["set"], tuple(asked["unset"])),
+            mend=Mend(
+                {path: value_of(text) for path, text in asked["set"].items()},
+                tuple(asked["unset"]),
+            ),
             force=asked["force"],
             to_queue=asked["to_queue"],
             keys=frozenset(int(key, 16) for key in self.letters),

@@ -7,6 +7,7 @@ Its modules:
     letters       a dead letter, read back
     sieve         which dead letters are meant, and how they fall into groups
     mends         what the operator changes in an event before it is replayed
+    splices       a JSON document with some members changed, and every other byte as it was
     replays       what is sent for a dead letter, in which steps, and when to stop
     runbook       what is to be done about each reason
 """

@@ -5,9 +5,10 @@ change it is known whether it makes a difference to any letter (`Effect`).
 """
 
 from collections.abc import Iterator, Mapping
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -15,9 +16,11 @@ import orjson
 from service.core.events.deliveries import Delivery
 from service.core.events.order_event import STRUCTURED, Envelope, Written
 from service.core.headers import producers
+from service.core.letters import splices
 from service.core.misspelt import did_you_mean
 
 CHANGE_MAX: Final = 200  # characters of a change, as the history tells it
+_DATA: Final = "data."
 _PROPERTIES: Final = "data.properties."
 _NAMES: Final = 1_000  # property names that a guess is made from
 _ABSENT: Final = object()
@@ -52,7 +55,7 @@ class Mend:
     @property
     def told(self) -> str:
         """In words, for the history."""
-        changes = [f"set {p}={orjson.dumps(v).decode()}"[:CHANGE_MAX] for p, v in self.set.items()]
+        changes = [f"set {p}={text_of(v).decode()}"[:CHANGE_MAX] for p, v in self.set.items()]
         return ", ".join([*changes, *(f"unset {path}" for path in self.unset)])
 
 
@@ -83,7 +86,7 @@ class Effect:
     def note(self, delivery: Delivery) -> None:
         """One letter that would go."""
         document = _document(delivery, producers(delivery.headers))
-        touched = _touched(document, self.mend)
+        touched = _touched(delivery, document, self.mend)
         self.seen += 1
         self.changed += bool(touched)
         self._touched |= touched
@@ -116,11 +119,30 @@ def parse_set(text: str) -> tuple[str, Any]:
         return checked, _part(checked, value)
     if not checked.startswith(_PROPERTIES):
         return checked, value
+    return checked, value_of(value)
+
+
+def value_of(text: str) -> Any:
+    """What a text is that reads as JSON's number, true, false, null or "text"; else the text itself."""
     try:
-        read = orjson.loads(value)
+        read = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return checked, value
-    return checked, value if isinstance(read, dict | list) else read
+        return text
+    if isinstance(read, int | float) and not isinstance(read, bool):
+        exact = Decimal(orjson.dumps(read).decode()) == Decimal(text)
+        return read if exact else Exactly(text.strip())
+    return text if isinstance(read, dict | list) else read
+
+
+class Exactly(str):
+    """A number that neither a 64-bit integer nor a double holds: its digits as they were typed."""
+
+    __slots__ = ()
+
+
+def text_of(value: Any) -> bytes:
+    """A value as JSON."""
+    return value.encode() if isinstance(value, Exactly) else orjson.dumps(value)
 
 
 def _part(path: str, text: str) -> Any:
@@ -156,7 +178,7 @@ def _as_property(path: str) -> str:
 
 
 def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
-    """Body and producer's headers with the change in them.
+    """Body and producer's headers with the change in them; all that is not changed stays as it is.
 
     Raises:
         MendError: the change does not fit the event.
@@ -164,13 +186,32 @@ def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
     headers = producers(delivery.headers)
     if not mend:
         return delivery.body, headers
-    document = _document(delivery, headers)
-    _change(document, mend.set, mend.unset)
+    _object(delivery.body)
     if _is_structured(delivery):
-        return orjson.dumps(document), headers
-    data = document.pop("data")
-    others = {name: v for name, v in headers.items() if not name.startswith("ce-")}
-    return orjson.dumps(data), others | {f"ce-{name}": v for name, v in document.items()}
+        return _spliced(delivery.body, mend, 0), headers
+    data = Mend(
+        {path: value for path, value in mend.set.items() if path.startswith(_DATA)},
+        tuple(path for path in mend.unset if path.startswith(_DATA)),
+    )
+    attributes = {f"ce-{path}": value for path, value in mend.set.items() if path not in data.set}
+    gone = {f"ce-{path}" for path in mend.unset}
+    kept = {name: value for name, value in headers.items() if name not in gone}
+    body = _spliced(delivery.body or b"{}", data, 1) if data else delivery.body
+    return body, kept | attributes
+
+
+def _spliced(body: bytes, mend: Mend, above: int) -> bytes:
+    """The document with the change in it; `above` steps of each path lead to the document itself."""
+    for path, value in mend.set.items():
+        body = splices.put(body, _steps(path)[above:], text_of(value))
+    for path in mend.unset:
+        body = splices.drop(body, _steps(path)[above:])
+    return body
+
+
+def _steps(path: str) -> list[str]:
+    """Where a path leads. A property's name may hold dots."""
+    return path.split(".", 2) if path.startswith(_DATA) else [path]
 
 
 def _is_structured(delivery: Delivery) -> bool:
@@ -196,38 +237,18 @@ def _object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _change(document: dict[str, Any], changes: Mapping[str, Any], gone: tuple[str, ...]) -> None:
-    for path, value in changes.items():
-        place, name = _place(document, path)
-        place[name] = value
-    for path in gone:
-        place, name = _place(document, path)
-        place.pop(name, None)
-
-
-def _place(document: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
-    """Where a path leads; objects on the way are made. A property's name may hold dots."""
-    place = document
-    *above, name = path.split(".", 2) if path.startswith("data.") else [path]
-    for step in above:
-        if not isinstance(place.get(step), dict):
-            place[step] = {}
-        place = place[step]
-    return place, name
-
-
-def _touched(document: dict[str, Any], mend: Mend) -> set[str]:
+def _touched(delivery: Delivery, before: dict[str, Any], mend: Mend) -> set[str]:
     """The paths whose change is one."""
-    after = deepcopy(document)
-    _change(after, mend.set, mend.unset)
+    sent = as_sent(delivery, mend)
+    after = _document(sent, sent.headers)
     paths = (*mend.set, *mend.unset)
-    return {path for path in paths if not _same(_held(document, path), _held(after, path))}
+    return {path for path in paths if not _same(_held(before, path), _held(after, path))}
 
 
 def _held(document: dict[str, Any], path: str) -> Any:
     """What stands there; `_ABSENT` where nothing does."""
     place: Any = document
-    for step in path.split(".", 2) if path.startswith("data.") else [path]:
+    for step in _steps(path):
         place = place.get(step, _ABSENT) if isinstance(place, dict) else _ABSENT
     return place
 
