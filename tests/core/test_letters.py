@@ -1,15 +1,18 @@
 """Dead letters read back, sieved and grouped; replays made of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
 import pytest
 
+from service.core.events.deliveries import Unread
 from service.core.events.events import Contribution
 from service.core.headers import producers
 from service.core.hubspot.pauses import LONG_THROTTLE
 from service.core.letters import letters, runbook
 from service.core.letters.failure import moment
+from service.core.letters.letters import READABLE
 from service.core.letters.mends import (
     Effect,
     Mend,
@@ -532,3 +535,20 @@ def test_where_there_are_too_many_to_know_no_word_is_called_absent(monkeypatch):
     unmatched.note(ours(2, "A-2", total="soon"))
 
     assert list(unmatched.told()) == []
+
+
+def test_the_effect_of_a_mend_on_a_binary_event_is_seen_in_headers_and_data():
+    effect = Effect(Mend({"time": "now", "data.properties.total": 4}, ("data.properties.no",)))
+
+    effect.note(delivery(b"", {"ce-time": "then"}, content_type="application/json"))
+
+    assert effect.changed == 1
+    assert list(effect.idle()) == ["--unset data.properties.no: none of them has it"]
+
+
+def test_a_letter_too_large_to_be_read_is_not_replayed():
+    giant = replace(delivery(b"", {"x-death": [DEATH]}), unread=Unread(READABLE + 1, b"d"))
+
+    known = letters.read(giant, ID_PROPERTY)
+
+    assert "too large to be read" in (obstacle(known, 5, INPUTS) or "")
