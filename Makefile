@@ -66,11 +66,12 @@ sessions: .venv/.dev  ## play the sessions that the pages show, and write what c
 	@$(BIN)/python -m tests.sessions $(ARGS)
 
 .PHONY: lint
-lint: .venv/.dev  ## style, types, and who may import whom
+lint: .venv/.dev  ## style, types, who may import whom, the Dockerfile
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
 
 .PHONY: format
 format: .venv/.dev  ## mend what ruff can mend
@@ -101,7 +102,6 @@ test-image: .venv/.dev  ## build and run the image, confined, against a RabbitMQ
 
 .PHONY: test-deploy
 test-deploy: .venv/.dev  ## what kustomize renders, the alerts, the definitions on a real RabbitMQ
-	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/pytest tests/deploy $(ARGS)
 
 .PHONY: venv
