@@ -2,6 +2,7 @@
 
 Its modules:
 
+    picture  one order as the local HubSpot holds it
     samples  the shop's day
     demo     the show
 """

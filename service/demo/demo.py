@@ -26,7 +26,8 @@ from service import app
 from service.broker import Broker, lend
 from service.contract.filed import Filed
 from service.contract.publish import Target, publish
-from service.demo.samples import ID_PROPERTY, samples
+from service.demo.picture import as_held
+from service.demo.samples import ID_PROPERTY, LINE_ID_PROPERTY, samples
 from service.rabbitmq import topology
 from service.settings.config import Settings
 from service.settings.sections import Log
@@ -108,7 +109,8 @@ async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
 
 def twin_options() -> TwinOptions:
     """The demo's HubSpot: a small account, which lets in the demo's own token alone."""
-    return TwinOptions(unique=(ID_PROPERTY,), tokens=(TOKEN,), latency=0.05, calls=100, window=10.0)
+    unique = (ID_PROPERTY, f"line_items.{LINE_ID_PROPERTY}")
+    return TwinOptions(unique=unique, tokens=(TOKEN,), latency=0.05, calls=100, window=10.0)
 
 
 async def _in_use(url: str, queue: str) -> bool:
@@ -125,7 +127,7 @@ async def _in_use(url: str, queue: str) -> bool:
 async def _carry(settings: Settings, console: Console) -> bool:
     """Publish, run the service, show what comes out until every event has its outcome."""
     url = settings.rabbitmq.url.get_secret_value()
-    events = [Filed("sample", 0, s.body, s.content_type) for s in samples(ORDERS)]
+    events = [Filed("sample", 0, s.body, s.content_type) for s in samples(ORDERS, complete=True)]
     await publish(url, events, Target(settings.rabbitmq.exchange))
     _print(console, f"published {len(events)} events of {ORDERS} orders")
     seen = _Seen(len(events), asyncio.get_running_loop().time())
@@ -138,6 +140,7 @@ async def _carry(settings: Settings, console: Console) -> bool:
         receipts.cancel()
     _print(console, SUPERSEDED if seen.outcomes["superseded"] else Text())
     console.print(_dead_letters(seen), Text(), sep="\n")
+    console.print(await as_held(settings), Text(), sep="\n")
     return seen.settled >= seen.events
 
 
@@ -189,7 +192,7 @@ def _tables(seen: _Seen, metrics: Metrics) -> Group:
         batches.add_row(labels["operation"], labels["trigger"], f"{value:.0f}")
     calls = Table("calls to HubSpot", "answer", "", box=None, pad_edge=False)
     for labels, value in _samples(metrics, "ordersync_calls"):
-        calls.add_row(f"batch/{labels['endpoint']}", labels["status"], f"{value:.0f}")
+        calls.add_row(f"{labels['object']} {labels['endpoint']}", labels["status"], f"{value:.0f}")
     outcomes = Table("outcomes", "", box=None, pad_edge=False)
     for status, count in sorted(seen.outcomes.items()):
         outcomes.add_row(status, str(count))
@@ -232,6 +235,7 @@ def _settings(broker: Broker, twin: str) -> Settings:
         "base_url": twin,
         "token": TOKEN,
         "id_property": ID_PROPERTY,
+        "line_id_property": LINE_ID_PROPERTY,
         "client_id": None,
     }
     return Settings(
@@ -249,6 +253,7 @@ async def _keep(broker: Broker, twin: str, console: Console) -> None:
         f"  export ORDERSYNC_RABBITMQ__URL={broker.url}\n"
         f"  export ORDERSYNC_HUBSPOT__BASE_URL={twin} ORDERSYNC_HUBSPOT__TOKEN={TOKEN}\n"
         f"  export ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}\n"
+        f"  export ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY={LINE_ID_PROPERTY}\n"
         f"{_for_producers(broker)}"
         "  ordersync dlq stats                     why those events failed\n"
         "  ordersync run &                         the service, as in production\n"
