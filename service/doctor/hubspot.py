@@ -13,8 +13,10 @@ from service.core.hubspot.probe import probe
 from service.core.hubspot.replies import read_keys
 from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
+from service.doctor.complete_orders import line_findings, ready_key
 from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
+from service.hubspot.addresses import records_path
 from service.hubspot.client import orders_path
 from service.hubspot.http import Http
 from service.hubspot.token import token_of
@@ -104,7 +106,7 @@ class _Visit:
         version = settings.api_version
         self._orders = orders_path(version)
         root = "/crm/v3/properties" if version == "v3" else f"/crm/properties/{version}"
-        self._definitions = f"{root}/orders"
+        self._root, self._definitions = root, f"{root}/orders"
 
     async def findings(self, used: frozenset[str] | Finding) -> AsyncIterator[Finding]:
         answer = await self._get(self._orders, limit="1")
@@ -121,6 +123,18 @@ class _Visit:
         yield _scope(READ, answer)
         yield _scope(WRITE, await self._nothing_written())
         yield await self._identifying()
+        if (
+            ready := await ready_key(self._settings.id_property, self._root, self._get, _document)
+        ) is not None:
+            yield ready
+        async for finding in line_findings(
+            self._settings.line_id_property,
+            self._root,
+            lambda name: records_path(name, self._settings.api_version),
+            self._get,
+            _document,
+        ):
+            yield finding
         yield self._limit(answer)
         if isinstance(used, Finding):
             yield used

@@ -360,3 +360,24 @@ def test_the_command_tells_all_and_exits_by_the_worst(
     assert told.exit_code == code
     assert {"broker", "topology", "token"} <= {row["subject"] for row in rows}
     assert all(row["fix"] for row in rows if row["state"] == "fault")
+
+
+LINE_TWIN = ("shop_order_id", "line_items.shop_line_id")
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "words"),
+    [
+        (None, "unseen", "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY"),
+        ("shop_line_id", "ok", "is unique"),
+        ("nothing", "fault", "have no property nothing"),
+        ("name", "fault", "need not be unique"),
+    ],
+)
+def test_the_key_of_lines_is_there_and_unique(amqp_url, name, mark, words):
+    applied(amqp_url)
+    with running_twin(TwinOptions(tokens=(TOKEN,), unique=LINE_TWIN)) as hubspot:
+        found = looked(settings(amqp_url, hubspot.url, line_id_property=name))["lines"]
+
+    assert found.mark == mark
+    assert words in f"{found.found} {found.fix}"
