@@ -21,7 +21,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import count
 from typing import Final
 
@@ -80,11 +79,8 @@ class Found:
 
     @property
     def key(self) -> int:
-        """The same for copies of one letter: its message, and when that failed."""
-        said = f"{self.letter.message_id}\0{self.letter.failed_at}\0{self.letter.replays}\0"
-        body = self.delivery.unread.digest if self.delivery.unread else self.delivery.body
-        digest = blake2b(said.encode(errors="replace") + body, digest_size=8)
-        return int.from_bytes(digest.digest())
+        """The same for copies of one letter."""
+        return letters.key(self.delivery, self.letter)
 
 
 Move = Callable[[list[Found]], Awaitable[None]]

@@ -12,12 +12,14 @@ import structlog
 
 from service.core.events.deliveries import Delivery
 from service.core.headers import producers
+from service.core.letters.letters import MESSAGE_ID, sent_as
 from service.core.letters.replays import Replay
 from service.core.letters.sieve import Sieve
 from service.core.visible import visible_json
 from service.dead_letters.looker import PARKED, Found, Looker
 from service.dead_letters.sender import WINDOW, Sender
 
+Answers = Callable[[Sequence[Found]], list[Replay]]
 log = structlog.get_logger(__name__)
 
 
@@ -99,34 +101,33 @@ async def park(
     looker: Looker,
     sender: Sender,
     sieve: Sieve,
+    answers: Answers,
     *,
     limit: int | None = None,
-    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Move letters as they are to `<queue>.parked`; how many.
+    """Move letters as they are to `<queue>.parked`; how many. `answers`: outcomes that are due first.
 
     Raises:
         NotSentError: the broker took one not; it is where it was.
     """
     await sender.keep_queue(looker.queue + PARKED)
-    moved, window = 0, list[Found]()
+    number, window = 0, list[Found]()
     async for found in looker.read():
         if not sieve.takes(found.letter, found.delivery.body) or _too_large(found):
             continue
         window.append(found)
-        moved += 1
-        if len(window) == WINDOW or moved == limit:
-            await _move(looker, sender, window)
-            progress(len(window))
+        number += 1
+        if len(window) == WINDOW or number == limit:
+            await _move(looker, sender, window, answers)
             window = []
-        if moved == limit:
+        if number == limit:
             break
-    await _move(looker, sender, window)
-    return moved
+    await _move(looker, sender, window, answers)
+    return number
 
 
-async def _move(looker: Looker, sender: Sender, window: list[Found]) -> None:
-    await sender.send(moved(window, looker.queue + PARKED))
+async def _move(looker: Looker, sender: Sender, window: list[Found], answers: Answers) -> None:
+    await sender.send([*answers(window), *moved(window, looker.queue + PARKED)])
     for found in window:
         await looker.take(found)
 
@@ -184,4 +185,9 @@ def _kept(found: Found) -> dict[str, Any]:
 
     What its reader did not believe does not go along: without its x-death it would be taken for ours.
     """
-    return producers(found.delivery.headers) | found.letter.to_headers()
+    kept = producers(found.delivery.headers) | found.letter.to_headers()
+    if (
+        sent_as(found.delivery) is None
+    ):  # the message id is of our own making, and changes with each move
+        kept.pop(MESSAGE_ID, None)
+    return kept

@@ -5,7 +5,7 @@ A look is over before anybody reads what it found: what may be long is kept in a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -13,16 +13,20 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final, Self
 
 import orjson
+from pamqp.commands import Basic
 
-from service.core.letters.replays import Inputs, Report
+from service.clock import stamp
+from service.core.letters.letters import unanswered
+from service.core.letters.replays import Inputs, Replay, Report
 from service.core.letters.sieve import Groups, Sieve, Unmatched
+from service.core.settlement.outcomes import conclude_undelivered
 from service.dead_letters import moving, planning
 from service.dead_letters.describing import described
 from service.dead_letters.looker import HOLD, Found, Looker, looking
 from service.dead_letters.planning import Plan, Send, Wishes
 from service.dead_letters.receipts import hearing
 from service.dead_letters.replaying import Sending, put_back, set_aside
-from service.dead_letters.sender import Sender, sending
+from service.dead_letters.sender import NotSentError, Sender, sending
 from service.dead_letters.staging import Staging, left_aside, staging
 from service.settings.sections import RabbitMQ
 
@@ -30,6 +34,7 @@ Say = Callable[[str], None]
 # Seconds that a replay holds letters before it sweeps the queue instead: a broker's consumer_timeout is
 # 30 minutes unless somebody lowered it, and half of the shortest that anybody should set is more than this.
 BRIEF: Final = 8.0
+ANSWERED: Final = 200  # letters of the broker's that one look answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,21 @@ class Office:
     async def count(self, wanted: Sieve, groups: Groups, say: Say) -> None:
         """Count the letters that are meant into groups."""
         async with self._looking() as looker:
-            async for found in self._matching(looker, wanted, say):
+            waiting = Unanswered()
+            async for found in self._matching(looker, wanted, waiting, say):
                 groups.add(found.letter)
+            await self._answer(waiting, looker, say)
 
     async def rows(self, wanted: Sieve, most: int | None, say: Say) -> "Rows":
         """The letters that are meant, in a file that the caller closes."""
         rows = Rows()
         async with self._looking() as looker:
-            async for found in self._matching(looker, wanted, say):
+            waiting = Unanswered()
+            async for found in self._matching(looker, wanted, waiting, say):
                 rows.add(found.letter.row())
                 if rows.number == most:
                     break
+            await self._answer(waiting, looker, say)
         return rows
 
     async def describe(self, name: str, ask: Send | str, say: Say) -> list[dict[str, Any]]:
@@ -102,7 +111,7 @@ class Office:
             NotSentError: the broker took one not; it is where it was.
         """
         async with self._looking() as looker, sending(self.url) as sender:
-            number = await moving.park(looker, sender, wanted, limit=limit)
+            number = await moving.park(looker, sender, wanted, self._answers, limit=limit)
         self._say_cut(looker, say)
         return number
 
@@ -151,7 +160,7 @@ class Office:
             if not planned.keys:
                 return Report()
             async with self._looking(BRIEF) as looker:
-                await set_aside(looker, sender, aside, planned)
+                await set_aside(looker, sender, aside, planned, self._answers)
             try:
                 return await self._sent(aside, sender, wishes, planned, stop, progress)
             finally:
@@ -160,7 +169,7 @@ class Office:
 
     async def _planned(self, wishes: Wishes, sender: Sender) -> Plan:
         async def to_the_back(window: list[Found]) -> None:
-            await sender.send(moving.moved(window, self.queue))
+            await sender.send([*self._answers(window), *moving.moved(window, self.queue)])
 
         async with self._looking(BRIEF) as looker:
             return await planning.plan(looker, wishes, to_the_back)
@@ -191,11 +200,44 @@ class Office:
     def _wished(self, wishes: Wishes) -> Wishes:
         return replace(wishes, id_property=self.id_property, inputs=self.inputs)
 
-    async def _matching(self, looker: Looker, wanted: Sieve, say: Say) -> AsyncIterator[Found]:
+    async def _answer(self, waiting: "Unanswered", looker: Looker, say: Say) -> None:
+        """Tell the producers of what the broker took past us, once.
+
+        Each gets its outcome, and its letter the headers of ours that say what happened: from then on it
+        is known as answered.
+        """
+        if not waiting.letters:
+            return
+        try:
+            async with sending(self.url) as sender:
+                letters = waiting.letters
+                await sender.send([*self._answers(letters), *moving.moved(letters, self.queue)])
+                for found in waiting.letters:
+                    await looker.take(found)
+        except NotSentError as error:
+            say(
+                f"{len(waiting.letters)} of them were taken past ordersync by RabbitMQ, and have no "
+                f"outcome: {error}"
+            )
+
+    def _answers(self, window: Sequence[Found]) -> list[Replay]:
+        """The outcomes of those that the broker took past us: moved, nobody would know them for such."""
+        due = [found for found in window if unanswered(found.delivery, found.letter)]
+        return [self._outcome(found) for found in due]
+
+    def _outcome(self, found: Found) -> Replay:
+        told = conclude_undelivered(found.delivery, found.letter, self.id_property or "", stamp())
+        like = Basic.Properties(content_type=told.content_type, correlation_id=told.correlation_id)
+        return Replay(self.outcomes_exchange, told.routing_key, told.body, {}, like)
+
+    async def _matching(
+        self, looker: Looker, wanted: Sieve, waiting: "Unanswered", say: Say
+    ) -> AsyncIterator[Found]:
         """The letters that are meant; at the end, which words of the filters none of them has."""
         unmatched = Unmatched(wanted)
         async for found in looker.read():
             unmatched.note(found.letter)
+            waiting.note(found)
             if wanted.takes(found.letter, found.delivery.body):
                 yield found
         for sentence in unmatched.told():
@@ -227,6 +269,18 @@ class Office:
     async def _staging(self) -> AsyncIterator[Staging]:
         async with staging(self.url, self.queue, self.id_property) as aside:
             yield aside
+
+
+class Unanswered:
+    """Letters whose events were taken past us by the broker, the first of them."""
+
+    def __init__(self) -> None:
+        self.letters: list[Found] = []
+
+    def note(self, found: Found) -> None:
+        """One letter that is held."""
+        if len(self.letters) < ANSWERED and unanswered(found.delivery, found.letter):
+            self.letters.append(found)
 
 
 class Rows:

@@ -22,12 +22,15 @@ from service.clock import stamp
 from service.core.letters.replays import Replay, Report, address, replay, steps
 from service.core.outgoing import iso
 from service.dead_letters.looker import Found, Looker
-from service.dead_letters.moving import moved
+from service.dead_letters.moving import Answers, moved
 from service.dead_letters.planning import Plan, Wishes
 from service.dead_letters.receipts import Receipts
 from service.dead_letters.sender import WINDOW, NotSentError, Sender
 from service.dead_letters.staging import Staging
 
+FETCHED: Final = (
+    50  # letters that are given back together; each is fetched by a question of its own
+)
 COPIES: Final = 2 * WINDOW  # letters back to which a copy is known: a killed move leaves a window
 
 
@@ -35,7 +38,7 @@ async def put_back(staging: Staging, sender: Sender, letters_queue: str) -> int:
     """What is set aside goes to the back of the dead letters; how many."""
     number = 0
     await staging.give_back()
-    while window := await staging.some(WINDOW):
+    while window := await staging.some(FETCHED):
         await sender.send(moved(window, letters_queue))
         for found in window:
             await staging.take(found)
@@ -43,18 +46,23 @@ async def put_back(staging: Staging, sender: Sender, letters_queue: str) -> int:
     return number
 
 
-async def set_aside(looker: Looker, sender: Sender, staging: Staging, planned: Plan) -> None:
-    """Move the planned letters out of the dead letters; copies of them, that a killed move left, go away."""
+async def set_aside(
+    looker: Looker, sender: Sender, staging: Staging, planned: Plan, answers: Answers
+) -> None:
+    """Move the planned letters out of the dead letters; copies of them, that a killed move left, go away.
+
+    `answers`: outcomes that are due first.
+    """
     aside: set[int] = set()
 
     async def away(window: Sequence[Found]) -> None:
         first = [found for found in window if not _seen(found.key, aside)]
-        await sender.send(moved(first, staging.queue))
+        await sender.send([*answers(first), *moved(first, staging.queue)])
         for found in window:
             await looker.take(found)
 
     async def to_the_back(window: Sequence[Found]) -> None:
-        await sender.send(moved(window, looker.queue))
+        await sender.send([*answers(window), *moved(window, looker.queue)])
 
     if not planned.swept:
         window = list[Found]()

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from service.doctor import hubspot, rabbitmq
-from service.doctor.dead_letters import properties_used
+from service.doctor.dead_letters import Told, letters_told, undelivered
 from service.doctor.findings import Finding
 from service.hubspot.http import Http
 from service.settings.config import Settings
@@ -19,7 +19,10 @@ async def examine(settings: Settings, management: str | None = None) -> AsyncIte
         yield finding
     used: frozenset[str] | Finding = frozenset()
     if reached:
-        used = await properties_used(settings.rabbitmq, settings.hubspot.id_property)
+        told = await letters_told(settings.rabbitmq, settings.hubspot.id_property)
+        used = told.properties if isinstance(told, Told) else told
+        if isinstance(told, Told) and (taken := undelivered(told)) is not None:
+            yield taken
     async with Http(settings.hubspot.base_url, timeout=TIMEOUT) as http:
         async for finding in hubspot.examine(http, settings.hubspot, used):
             yield finding

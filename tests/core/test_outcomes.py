@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 from service.core.events.events import parse
 from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Stale
+from service.core.letters import letters
 from service.core.reasons import Code, Reason
 from service.core.settlement.outcome import Status
-from service.core.settlement.outcomes import conclude, conclude_malformed, outcome_id
+from service.core.settlement.outcomes import (
+    conclude,
+    conclude_malformed,
+    conclude_undelivered,
+    outcome_id,
+)
 from service.core.settlement.retries import Exhausted, Finish
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery, document, lanes, slot
 
@@ -271,3 +277,26 @@ def test_law_3_every_event_of_a_slot_is_settled_exactly_once_in_order(events, ap
 
     assert [s.delivery for s in settled] == [e.delivery for e in events]
     assert all((s.dead_letter is None) == applied for s in settled)
+
+
+def test_what_the_broker_gave_up_on_has_an_outcome_of_the_events_own_id():
+    """The id that the service would have given: if it did, before the broker gave up, the reader drops ours."""
+    event = contribution("upsert", "A-1", "e-1", headers={"x-death": [{"reason": "expired"}]})
+    letter = letters.read(event.delivery, ID_PROPERTY)
+
+    sent = conclude_undelivered(event.delivery, letter, ID_PROPERTY, STAMP)
+
+    told = orjson.loads(sent.body)
+    assert told["id"] == outcome_id("/shops/eu-1", "e-1", 0)
+    assert (told["data"]["status"], told["data"]["reason"]["code"]) == ("exhausted", "expired")
+    assert (told["data"]["replay"], sent.routing_key) == (None, "outcome.exhausted")
+
+
+def test_of_an_unreadable_message_as_much_as_can_be_read():
+    broken = delivery(b"{", headers={"x-death": [{"reason": "expired"}], "ordersync-replays": 1})
+    letter = letters.read(broken, ID_PROPERTY)
+
+    told = orjson.loads(conclude_undelivered(broken, letter, ID_PROPERTY, STAMP).body)
+
+    assert (told["data"]["event"]["id"], told["data"]["operation"]) == (None, None)
+    assert told["data"]["replay"]["number"] == 1

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
 
-from service.core.events.deliveries import Delivery
+from service.core.events.deliveries import READ_AT_MOST, Delivery
 from service.core.events.events import Contribution, parse
 from service.core.headers import DEATH, header
 from service.core.letters.dead_letters import fingerprint
@@ -36,6 +36,7 @@ _BROKERS: Final[Mapping[str, str]] = {
     "maxlen": "the queue was full",
 }
 _REASON: Final = header("reason")
+MESSAGE_ID: Final = header("message_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ def read(delivery: Delivery, id_property: str | None) -> Letter:
     headers = delivery.headers
     parsed = parse(delivery, id_property or "")
     known = parsed.event if isinstance(parsed, Contribution) else parsed.identity
-    if _REASON in headers and DEATH not in headers:
+    if _is_ours(headers):
         said = given(headers)
     else:
         said = _by_the_broker(headers)
@@ -110,6 +111,33 @@ def read(delivery: Delivery, id_property: str | None) -> Letter:
         time=known.time,
         size=delivery.size,
     )
+
+
+def key(delivery: Delivery, letter: Letter) -> int:
+    """The same for copies of one letter, wherever they were moved: its message, and when that failed."""
+    said = f"{sent_as(delivery)}\0{letter.failed_at}\0{letter.reason}\0{letter.replays}\0"
+    body = delivery.unread.digest if delivery.unread else delivery.body
+    digest = blake2b(said.encode(errors="replace") + body, digest_size=8)
+    return int.from_bytes(digest.digest())
+
+
+def sent_as(delivery: Delivery) -> str | None:
+    """The message id that its producer gave it. That of the message is ours where the letter is."""
+    if _is_ours(delivery.headers):
+        return text_of(delivery.headers.get(MESSAGE_ID))
+    return delivery.properties.message_id
+
+
+def unanswered(delivery: Delivery, letter: Letter) -> bool:
+    """Whether the broker took the event past us, and nobody has told its producer.
+
+    What ordersync rejects unread, because it is too large, has its outcome.
+    """
+    return letter.reason in _BROKERS and DEATH in delivery.headers and delivery.size <= READ_AT_MOST
+
+
+def _is_ours(headers: Mapping[str, Any]) -> bool:
+    return _REASON in headers and DEATH not in headers
 
 
 def contribution(delivery: Delivery, id_property: str | None) -> Contribution | None:

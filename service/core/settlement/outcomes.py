@@ -11,12 +11,13 @@ from hashlib import blake2b
 from typing import Final
 
 from service.core.events.deliveries import Delivery
-from service.core.events.events import Contribution
-from service.core.events.malformed import Malformed
-from service.core.events.order_event import STRUCTURED, Operation
+from service.core.events.events import Contribution, parse
+from service.core.events.malformed import Identity, Malformed
+from service.core.events.order_event import STRUCTURED, Operation, OrderEvent
 from service.core.headers import REPLAY
 from service.core.hubspot.verdicts import Applied, Rejected, Stale
 from service.core.letters.dead_letters import dead_letter
+from service.core.letters.letters import Letter
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 from service.core.settlement.outcome import (
@@ -100,6 +101,35 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
     # What was too large to be held is rejected: the broker makes the dead letter, byte for byte.
     letter = None if delivery.unread else dead_letter(malformed, Status.MALFORMED, reason, 0, stamp)
     return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, None)
+
+
+def conclude_undelivered(
+    delivery: Delivery, letter: Letter, id_property: str, stamp: datetime
+) -> Outgoing:
+    """The outcome of an event that the broker gave up on: it expired, or was delivered too often."""
+    parsed = parse(delivery, id_property)
+    if isinstance(parsed, Contribution):
+        known: OrderEvent | Identity = parsed.event
+        property_, operation = parsed.order.id_property, parsed.operation
+        identity = outcome_id(parsed.event.source, parsed.event.id, delivery.replays)
+    else:
+        known, property_, operation = parsed.identity, None, None
+        identity = _malformed_id(parsed)
+    data = OutcomeData(
+        status=Status.EXHAUSTED,
+        event=EventReference(id=known.id, source=known.source, type=known.type, time=known.time),
+        order=OrderReference(id_property=property_, key=known.subject, record_id=None),
+        operation=operation,
+        created=None,
+        reason=given(Reason(letter.reason, letter.message)),  # type: ignore[arg-type]  # the broker's word
+        attempts=0,
+        batch=None,
+        superseded_by=None,
+        replay=_replay(delivery, ()) if delivery.replays else None,
+        received_at=letter.failed_at or iso(stamp),
+        settled_at=iso(stamp),
+    )
+    return _outcome(identity, known.id, known.subject, data, None)
 
 
 def outcome_id(source: str, event_id: str, replays: int) -> str:
