@@ -53,7 +53,7 @@ test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)
 
 .PHONY: bench
-bench: .venv/.dev  ## measure speed, memory, latency, start and the cost of isolation (ARGS=speed for one)
+bench: .venv/.dev  ## measure speed, memory, latency, start, isolation and complete orders (ARGS=graph for one)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: schemas

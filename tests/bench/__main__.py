@@ -1,4 +1,4 @@
-"""`python -m tests.bench [speed memory latency start isolation]`: run them, print a table a benchmark."""
+"""`python -m tests.bench [speed memory latency start isolation graph]`: run them, print a table a benchmark."""
 
 import asyncio
 import statistics
@@ -12,6 +12,7 @@ import httpx
 import orjson
 
 from service.broker import PrivateBroker
+from tests.bench.graph import graph
 from tests.bench.ground import EXCHANGE, Ground, Running, events, fill, twin
 from tests.bench.isolation import isolation
 
@@ -172,10 +173,13 @@ BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
 }
 
 
+VIRTUAL: dict[str, Callable[[], None]] = {"isolation": isolation, "graph": graph}
+
+
 def main(names: list[str]) -> None:
-    for name in names or [*BENCHMARKS, "isolation"]:
-        if name == "isolation":
-            isolation()
+    for name in names or [*BENCHMARKS, *VIRTUAL]:
+        if name in VIRTUAL:
+            VIRTUAL[name]()
             continue
         benchmark, options = BENCHMARKS[name]
         with PrivateBroker() as broker, twin(*options) as address:
