@@ -32,7 +32,7 @@ from service.core.graph.flow import flow_for
 from service.core.graph.order_flow import Account
 from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import Doubt, Pause
-from service.core.hubspot.verdicts import Fate
+from service.core.hubspot.verdicts import Applied, Fate
 from service.core.intake.crashes import Crashes, Suspected
 from service.core.intake.custody import Custody
 from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
@@ -43,7 +43,6 @@ from service.core.outgoing import Outgoing
 from service.core.policies import Policies
 from service.core.reasons import Reason
 from service.core.settlement.closing import Answers, Closing
-from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
 from service.core.waiting.backlog import Backlog
@@ -215,10 +214,10 @@ class Desk:
     def _close(
         self, finished: tuple[Finish, ...], size: int, now: float, stamp: datetime
     ) -> Closing | None:
+        for finish in finished:
+            if isinstance(finish.verdict, Applied):
+                self._sequences.applied(finish.slot.contributions)
         settlements = [s for finish in finished for s in conclude(finish, size, stamp)]
-        for settlement in settlements:
-            if settlement.status is Status.APPLIED and settlement.contribution is not None:
-                self._sequences.applied(settlement.contribution)
         ours = tuple(s for s in settlements if self._custody.ours(s.delivery))
         closing = Closing(next(self._numbers), now, ours, (), finished)
         return self._begin(closing) if finished else None

@@ -40,16 +40,21 @@ class Books:
     published: Counter[int] = field(default_factory=Counter)  # outcomes, by the message's place
     fates: dict[int, tuple[Contribution, Any, bool]] = field(default_factory=dict)  # by place
 
-    _newest: dict[tuple[str, str], str] = field(default_factory=dict)  # applied sequences
+    _newest: dict[tuple[tuple[str, str], object], str] = field(
+        default_factory=dict
+    )  # applied sequences
     _existed: dict[int, bool] = field(default_factory=dict)  # before a write, by its finish
 
-    def written(self, steps: Sequence[Step]) -> None:
-        """HubSpot has applied these, whether or not it can still be said."""
+    def written(self, steps: Sequence[Step], *, by: object) -> None:
+        """HubSpot has applied these, whether or not it can still be said; `by` one process."""
         for step in steps:
             if isinstance(step, Finish) and isinstance(step.verdict, Applied):
                 for event in step.slot.contributions:
                     line, sequence = (event.event.source, event.order.key), event.event.sequence
-                    self._newest[line] = max(self._newest.get(line, ""), sequence or "")
+                    newest = self._newest.get((line, by), "")
+                    if sequence is not None and sequence < newest:
+                        self.wrong.append(f"{sequence} written over {newest}: {event.event.id}")
+                    self._newest[line, by] = max(newest, sequence or "")
 
     def close(self, closing: Closing, place: Mapping[tuple[int, int], Message]) -> None:
         """The messages of a closing are confirmed; its deliveries are not acked yet."""
@@ -113,7 +118,7 @@ class Books:
     def _check_sequence(self, event: Contribution, verdict: Any) -> None:
         """Overtaken is only what is older than an event that was applied."""
         line, sequence = (event.event.source, event.order.key), event.event.sequence or ""
-        newest = self._newest.get(line, "")
+        newest = max((n for (known, _), n in self._newest.items() if known == line), default="")
         if isinstance(verdict, Stale) and not sequence < newest:
             self.wrong.append(f"overtaken by nobody: {event.event.id}, {sequence} after {newest}")
 

@@ -442,7 +442,7 @@ class Process:
         world = self._world
         judgement = self.desk.judged(departure, verdicts, world.now, STAMP, world.chance.random)
         assert [s.slot.order for s in judgement.steps] == [s.order for s in departure.batch.slots]
-        world.books.written(judgement.steps)
+        world.books.written(judgement.steps, by=self)
         if judgement.closing is not None:
             self._settle(judgement.closing)
         world.at(world.now, self.carry)

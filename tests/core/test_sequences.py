@@ -22,7 +22,7 @@ def test_events_without_a_sequence_are_left_alone():
     event = _event(None)
 
     assert sequences.arrive(event) is event
-    sequences.applied(event)
+    sequences.applied([event])
     assert sequences.overtaken([slot(event)]) == {}
 
 
@@ -34,14 +34,14 @@ def test_an_event_behind_a_newer_one_travels_apart_and_is_overtaken_when_that_wa
     assert not newer.apart
     assert older.apart
     assert sequences.overtaken([slot(older)]) == {}  # the newer one may still fail
-    sequences.applied(newer)
+    sequences.applied([newer])
     assert sequences.overtaken([slot(newer), slot(older)]) == {1: Stale(None, ("a", "b"), "e2")}
 
 
 def test_force_overrides():
     sequences = Sequences(10)
     newer = sequences.arrive(_event("0002"))
-    sequences.applied(newer)
+    sequences.applied([newer])
 
     for force in (True, "true"):
         forced = sequences.arrive(_event("0001", headers={"ordersync-force": force}))
@@ -53,7 +53,7 @@ def test_force_overrides():
 
 def test_sequences_count_within_a_source_and_an_order():
     sequences = Sequences(10)
-    sequences.applied(sequences.arrive(_event("0009")))
+    sequences.applied([sequences.arrive(_event("0009"))])
 
     assert not sequences.arrive(_event("0001", key="A-2")).apart
     assert not sequences.arrive(_event("0001", source="/shops/us-1")).apart
@@ -62,7 +62,7 @@ def test_sequences_count_within_a_source_and_an_order():
 def test_the_oldest_lines_are_forgotten():
     sequences = Sequences(1)
     for key in ("A-1", "A-2"):
-        sequences.applied(sequences.arrive(_event("0009", key=key)))
+        sequences.applied([sequences.arrive(_event("0009", key=key))])
 
     assert not sequences.arrive(_event("0001", key="A-1")).apart
 
@@ -70,7 +70,7 @@ def test_the_oldest_lines_are_forgotten():
 def test_an_older_event_that_was_applied_after_all_is_not_the_newest():
     sequences = Sequences(10)
     for sequence in ("0005", "0003"):
-        sequences.applied(_event(sequence, f"e{sequence}"))
+        sequences.applied([_event(sequence, f"e{sequence}")])
 
     late = sequences.arrive(replace(_event("0004"), apart=True))
     same = sequences.arrive(replace(_event("0005"), apart=True))
@@ -85,6 +85,6 @@ def test_the_memory_is_bounded_and_an_in_order_stream_is_never_held_up(events):
         newest[key] = max(number, newest.get(key, 0))
         event = sequences.arrive(_event(f"{newest[key]:04}", key=key))
         assert not event.apart
-        sequences.applied(event)
+        sequences.applied([event])
         assert len(sequences._arrived) <= 2
         assert len(sequences._applied) <= 2

@@ -12,6 +12,7 @@ import pytest
 
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.outcome import Status
+from service.core.settlement.retries import RetryPolicy
 from service.core.waiting.backlog import BatchPolicy
 from tests.core.hubspot import CALM, ROUGH, Faults
 from tests.core.simulation import LONGEST, TICK, Simulation, Traffic
@@ -107,6 +108,18 @@ def test_pauses_spend_next_to_nothing_of_the_brokers_delivery_limit(hours, every
     print(f"{hours} hours: {most} returns")
     assert most <= (1 if everything else 1 + hours * 3600 / LONGEST)
     assert most <= 20, "far from 50, however long it lasts"
+
+
+@pytest.mark.parametrize("reads_too", [True, False])
+def test_an_outage_is_nobodys_dead_letter(reads_too):
+    """With the policy that is set by default: eight failures, five minutes."""
+    traffic = Traffic(
+        poison=0.0, malformed=0.0, rate=1.0, outage=(10.0, 9000.0), reads_too=reads_too
+    )
+
+    for seed in range(5):
+        done = Simulation(seed, traffic, CALM, retry=RetryPolicy()).run()
+        _balanced(done)
 
 
 def test_a_killer_is_set_aside_alone():

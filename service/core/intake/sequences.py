@@ -9,7 +9,7 @@ when its turn comes, because the newer one may still fail.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from service.core.events.events import Contribution
@@ -27,9 +27,8 @@ class Sequences:
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._arrived: OrderedDict[_Line, str] = OrderedDict()
-        self._applied: OrderedDict[_Line, tuple[str, str]] = (
-            OrderedDict()
-        )  # newest sequence and its event's id
+        # The newest sequence and its event's id.
+        self._applied: OrderedDict[_Line, tuple[str, str]] = OrderedDict()
 
     def arrive(self, contribution: Contribution) -> Contribution:
         """The event as it may travel: apart from others where a newer one came before it."""
@@ -49,12 +48,15 @@ class Sequences:
         verdicts = ((at, self._verdict(slot.contributions[0])) for at, slot in enumerate(slots))
         return {at: verdict for at, verdict in verdicts if verdict is not None}
 
-    def applied(self, contribution: Contribution) -> None:
-        """The event was written."""
-        sequence = contribution.event.sequence
-        line = _line(contribution)
-        if sequence is not None and sequence >= self._applied.get(line, ("", ""))[0]:
-            remember(self._applied, line, (sequence, contribution.event.id), self._reach)
+    def applied(self, contributions: Iterable[Contribution]) -> None:
+        """These events were written: also one whose values others in the same write overwrote."""
+        for contribution in contributions:
+            sequence = contribution.event.sequence
+            if sequence is not None:
+                line = _line(contribution)
+                if sequence >= self._applied.get(line, ("", ""))[0]:
+                    newest = (sequence, contribution.event.id)
+                    remember(self._applied, line, newest, self._reach)
 
     def _verdict(self, event: Contribution) -> Stale | None:
         sequence = event.event.sequence
