@@ -232,6 +232,9 @@ class Simulation:
         """The law of one write in flight per order, and its one exception: after a takeover."""
         if departure is None or call.endpoint == "read":
             return None
+        events = [c for slot in departure.batch.slots for c in slot.contributions]
+        if gone := process.lost.intersection(event.delivery.epoch for event in events):
+            self.books.wrong.append(f"a call for what went back with channel {gone}")
         sent = {each.key for each in call.inputs}
         for slot in departure.batch.slots:
             if len(slot.contributions) > 1 and any(refusable(c.values) for c in slot.contributions):
@@ -270,6 +273,7 @@ class Process:
         self.desk = Desk(world.policies, f"t{next(world.numbers)}")
         self._budget = Budget(world.policies.budget)
         self.channel: Channel
+        self.lost: set[int] = set()  # channels of which it knows that they have ended
         self.dead = self.leaving = False
         self._asking = self._closed = False
         self._calls = 0
@@ -292,7 +296,7 @@ class Process:
     def learn_of_the_end(self) -> None:
         """Its channel has ended some time ago. It stands by, and what is on its way comes to its end."""
         if not self.dead:
-            self.desk.lose(frozenset({self.channel.epoch}), self._world.now)
+            self._lose()
             self.carry()
 
     def stop(self) -> None:
@@ -307,6 +311,10 @@ class Process:
 
     def _end(self) -> None:
         self._world.broker.end(self.channel, self._world.now)
+        self._lose()
+
+    def _lose(self) -> None:
+        self.lost.add(self.channel.epoch)
         self.desk.lose(frozenset({self.channel.epoch}), self._world.now)
 
     # --- what the shell does --------------------------------------------------------------------------

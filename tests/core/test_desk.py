@@ -23,7 +23,7 @@ from tests.strategies import ID_PROPERTY, STAMP, delivery, document
 POLICIES = Policies(
     id_property=ID_PROPERTY,
     batch=BatchPolicy(linger=0.25),
-    retry=RetryPolicy(attempts=2),
+    retry=RetryPolicy(attempts=1),
     budget=BudgetPolicy(),
     concurrency=None,
     grace=25.0,

@@ -70,3 +70,25 @@ def test_a_channel_that_is_somebody_elses_stays_so_until_it_ends() -> None:
     handover.lose(frozenset({2}))
     assert arrive(handover, came("A", 1, epoch=3, returns=2), 40.0) == 0.0
     assert arrive(handover, came("A", 3, epoch=3), 40.0) == 0.0
+
+
+def test_what_we_never_read_of_a_takeover_is_another_owners_still_when_our_channel_ends() -> None:
+    """It was on its way to us, behind what we read, and the former owner may be writing it."""
+    handover = Handover(OVERLAP, 10)
+    arrive(handover, came("A", 1, returns=1), 0.0)
+    handover.lose(frozenset({1}))
+
+    assert arrive(handover, came("A", 1, epoch=2, returns=2), 1.0) == 0.0, "ours"
+    assert arrive(handover, came("B", 1, epoch=2, returns=2), 1.0) == 0.0, "the oldest of its order"
+    assert arrive(handover, came("B", 2, epoch=2, returns=2), 1.0) == 30.0
+    assert arrive(handover, came("C", 1, epoch=2), 1.0) == 0.0
+
+
+def test_long_after_a_takeover_what_we_never_read_is_nobodys() -> None:
+    handover = Handover(OVERLAP, 10)
+    arrive(handover, came("A", 1, returns=1), 0.0)
+    handover.lose(frozenset({1}))
+
+    arrive(handover, came("A", 1, epoch=2, returns=2), 60.0)
+    assert arrive(handover, came("B", 1, epoch=2, returns=2), 60.0) == 0.0
+    assert arrive(handover, came("B", 2, epoch=2, returns=2), 60.0) == 0.0
