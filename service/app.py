@@ -20,7 +20,7 @@ from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.policies import Policies
-from service.core.reasons import Code
+from service.core.reasons import Kind
 from service.hubspot.addresses import address_of
 from service.hubspot.client import HubSpot
 from service.hubspot.token import token_of
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Ask = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
-# Causes of a pause that whoever runs this has to mend
-MINE_TO_MEND: Final = frozenset(
-    {Code.UNAUTHENTICATED, Code.SCOPE_MISSING, Code.ID_PROPERTY_NOT_UNIQUE, Code.ENDPOINT_UNKNOWN}
-)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -183,7 +179,7 @@ class Service:
         While HubSpot is out, or the day's quota is, a paused replica stands by: no roll-out can mend that.
         """
         reasons, gate = [], self.pipeline.desk.gate
-        if gate.reason is not None and gate.reason.code in MINE_TO_MEND:
+        if gate.reason is not None and gate.reason.code.kind is Kind.SET_UP:
             reasons.append(f"paused: {gate.reason.message}")
         elif gate.reason is None and gate.closed is not None:
             reasons.append(f"not consuming: {gate.closed}")
@@ -197,7 +193,7 @@ class Service:
         """What HubSpot makes us wait for: an outage, the day's quota, a throttle from its first 429 on."""
         waits = []
         paused, throttle = self.pipeline.desk.gate.reason, self.pipeline.throttle
-        if paused is not None and paused.code not in MINE_TO_MEND:
+        if paused is not None and paused.code.kind is not Kind.SET_UP:
             waits.append(f"paused: {paused.message}")
         if throttle is not None:
             told = throttle.throttle

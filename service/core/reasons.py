@@ -7,49 +7,69 @@ the explanation to the code.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
+
+
+class Kind(StrEnum):
+    """What a cause does to an event, or to the intake."""
+
+    MALFORMED = "malformed"  # the event itself
+    REJECTED = "rejected"  # HubSpot refused this record
+    EXHAUSTED = "exhausted"  # given up
+    PAUSE = "pause"  # nobody's fault: intake pauses until it is over, no dead letter carries it
+    SET_UP = "set-up"  # a pause that whoever runs this has to end
+
+    @property
+    def pauses(self) -> bool:
+        """Whether it is no event's fault, and intake pauses."""
+        return self in {Kind.PAUSE, Kind.SET_UP}
 
 
 class Code(StrEnum):
-    """Every cause that ordersync can name."""
+    """Every cause that ordersync can name, and its kind."""
 
-    # malformed: the event itself
-    NOT_CLOUDEVENT = "not_cloudevent"
-    INVALID_JSON = "invalid_json"
-    INVALID_EVENT = "invalid_event"
-    OVERSIZED = "oversized"
-    # rejected: HubSpot refused this record
-    PROPERTY_UNKNOWN = "property_unknown"
-    PROPERTY_INVALID = "property_invalid"
-    PROPERTY_READ_ONLY = "property_read_only"
-    VALUE_TAKEN = "value_taken"
-    ORDER_NOT_FOUND = "order_not_found"
-    CONFLICT = "conflict"
-    REFUSED = "refused"
-    ORDER_EXISTS = "order_exists"
-    STAGE_UNKNOWN = "stage_unknown"
-    LINE_ITEM_REJECTED = "line_item_rejected"
-    LINE_ITEMS_NOT_CONFIGURED = "line_items_not_configured"
-    ASSOCIATION_REFUSED = "association_refused"
-    ASSOCIATION_TARGET_AMBIGUOUS = "association_target_ambiguous"
-    # exhausted: gave up
-    UNCONFIRMED = "unconfirmed"
-    SERVER_ERROR = "server_error"
-    NO_REPLY = "no_reply"
-    LOCKED = "locked"
-    UNRECOGNISED = "unrecognised"
-    CRASH_SUSPECT = "crash_suspect"
-    LINE_ITEMS_UNRESOLVED = "line_items_unresolved"
-    ASSOCIATION_TARGET_MISSING = "association_target_missing"
-    ASSOCIATION_UNRESOLVED = "association_unresolved"
-    # nobody's fault: intake pauses, no dead letter carries these
-    THROTTLED = "throttled"
-    DAILY_LIMIT = "daily_limit"
-    UNAUTHENTICATED = "unauthenticated"
-    SCOPE_MISSING = "scope_missing"
-    ID_PROPERTY_NOT_UNIQUE = "id_property_not_unique"
-    ENDPOINT_UNKNOWN = "endpoint_unknown"
-    MIGRATING = "migrating"
-    OUTAGE = "outage"
+    kind: Kind
+
+    def __new__(cls, code: str, kind: Kind) -> Self:
+        """One cause: its code is what it is equal to, its kind goes with it."""
+        member = str.__new__(cls, code)
+        member._value_, member.kind = code, kind
+        return member
+
+    NOT_CLOUDEVENT = "not_cloudevent", Kind.MALFORMED
+    INVALID_JSON = "invalid_json", Kind.MALFORMED
+    INVALID_EVENT = "invalid_event", Kind.MALFORMED
+    OVERSIZED = "oversized", Kind.MALFORMED
+    PROPERTY_UNKNOWN = "property_unknown", Kind.REJECTED
+    PROPERTY_INVALID = "property_invalid", Kind.REJECTED
+    PROPERTY_READ_ONLY = "property_read_only", Kind.REJECTED
+    VALUE_TAKEN = "value_taken", Kind.REJECTED
+    ORDER_NOT_FOUND = "order_not_found", Kind.REJECTED
+    CONFLICT = "conflict", Kind.REJECTED
+    REFUSED = "refused", Kind.REJECTED
+    ORDER_EXISTS = "order_exists", Kind.REJECTED
+    STAGE_UNKNOWN = "stage_unknown", Kind.REJECTED
+    LINE_ITEM_REJECTED = "line_item_rejected", Kind.REJECTED
+    LINE_ITEMS_NOT_CONFIGURED = "line_items_not_configured", Kind.REJECTED
+    ASSOCIATION_REFUSED = "association_refused", Kind.REJECTED
+    ASSOCIATION_TARGET_AMBIGUOUS = "association_target_ambiguous", Kind.REJECTED
+    UNCONFIRMED = "unconfirmed", Kind.EXHAUSTED
+    SERVER_ERROR = "server_error", Kind.EXHAUSTED
+    NO_REPLY = "no_reply", Kind.EXHAUSTED
+    LOCKED = "locked", Kind.EXHAUSTED
+    UNRECOGNISED = "unrecognised", Kind.EXHAUSTED
+    CRASH_SUSPECT = "crash_suspect", Kind.EXHAUSTED
+    LINE_ITEMS_UNRESOLVED = "line_items_unresolved", Kind.EXHAUSTED
+    ASSOCIATION_TARGET_MISSING = "association_target_missing", Kind.EXHAUSTED
+    ASSOCIATION_UNRESOLVED = "association_unresolved", Kind.EXHAUSTED
+    THROTTLED = "throttled", Kind.PAUSE
+    DAILY_LIMIT = "daily_limit", Kind.PAUSE
+    UNAUTHENTICATED = "unauthenticated", Kind.SET_UP
+    SCOPE_MISSING = "scope_missing", Kind.SET_UP
+    ID_PROPERTY_NOT_UNIQUE = "id_property_not_unique", Kind.SET_UP
+    ENDPOINT_UNKNOWN = "endpoint_unknown", Kind.SET_UP
+    MIGRATING = "migrating", Kind.PAUSE
+    OUTAGE = "outage", Kind.PAUSE
 
 
 @dataclass(frozen=True, slots=True)

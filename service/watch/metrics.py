@@ -23,7 +23,6 @@ from prometheus_client.process_collector import ProcessCollector
 from service.core.events.order_event import Operation
 from service.core.hubspot.throttles import POLICIES
 from service.core.hubspot.verdicts import Cause
-from service.core.letters.runbook import RUNBOOK
 from service.core.reasons import Code
 from service.core.settlement.outcome import Status
 from service.watch.pauses import PauseMetrics
@@ -109,9 +108,7 @@ class Metrics:
         self.quota_remaining = self._gauge("quota_remaining", "What HubSpot says is left of it.")
 
     def _troubles(self) -> None:
-        self.pauses = PauseMetrics(
-            PREFIX, (reason for reason, entry in RUNBOOK.items() if entry.group == "pause")
-        )
+        self.pauses = PauseMetrics(PREFIX, (code for code in Code if code.kind.pauses))
         self.registry.register(self.pauses)
         self.throttled = self._gauge(
             "throttled", "1 from HubSpot's first 429 until a call gets through.", "policy"

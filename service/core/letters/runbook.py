@@ -22,7 +22,6 @@ class Entry:
     fault: str
     fix: str
     replay: str
-    group: str = "dead letter"
 
     @property
     def line(self) -> str:
@@ -228,14 +227,12 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "`ORDERSYNC_HUBSPOT__CALLS` to what the account has and the others leave. `ordersync doctor` "
         "exits with 69 while it lasts.",
         _PAUSE,
-        "pause",
     ),
     Code.DAILY_LIMIT: Entry(
         "The account's calls of the day are used up.",
         "quota",
         "Wait until midnight of the account's time zone, or buy the API add-on; see what else calls.",
         _PAUSE,
-        "pause",
     ),
     Code.UNAUTHENTICATED: Entry(
         "HubSpot does not accept the token.",
@@ -245,14 +242,12 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "over the file, is read at the start alone: set it anew and restart "
         "(`kubectl rollout restart deploy/ordersync`).",
         _PAUSE,
-        "pause",
     ),
     Code.SCOPE_MISSING: Entry(
         "The token may not write orders.",
         "set-up",
         "Give the app the scopes crm.objects.orders.read and crm.objects.orders.write.",
         _PAUSE,
-        "pause",
     ),
     Code.ID_PROPERTY_NOT_UNIQUE: Entry(
         "The identifying property does not exist, or does not hold unique values.",
@@ -260,28 +255,24 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Create it with `hasUniqueValue`, or correct `ORDERSYNC_HUBSPOT__ID_PROPERTY`; uniqueness cannot "
         "be added to a property that exists.",
         _PAUSE,
-        "pause",
     ),
     Code.ENDPOINT_UNKNOWN: Entry(
         "The address answers, but not as HubSpot's orders API.",
         "set-up",
         "Check `ORDERSYNC_HUBSPOT__BASE_URL` and `…__API_VERSION`.",
         _PAUSE,
-        "pause",
     ),
     Code.MIGRATING: Entry(
         "HubSpot is moving the account between data centres.",
         "HubSpot",
         "Wait: it takes up to a day.",
         _PAUSE,
-        "pause",
     ),
     Code.OUTAGE: Entry(
         "HubSpot fails every call.",
         "HubSpot",
         "Look at status.hubspot.com; there is nothing to do here.",
         _PAUSE,
-        "pause",
     ),
     "delivery_limit": Entry(
         "The broker gave up: the message was delivered more often than the queue's delivery limit "
@@ -290,7 +281,6 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Look for restarts of the service at that time (out of memory, crash). Neighbours of a message "
         "that kills the process end here too.",
         "Yes: one alone first (`--limit 1`), and watch the service.",
-        "broker",
     ),
     "expired": Entry(
         "The message's time to live ran out in the queue: the producer or a policy set one.",
@@ -298,7 +288,6 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Remove `expiration` from the producer or `message-ttl` from the policy; see whether the service "
         "stood still.",
         "Yes: what is newer meanwhile stays.",
-        "broker",
     ),
     "rejected": Entry(
         "A consumer refused the message without requeueing it. ordersync does so with a body above 1 MB, "
@@ -308,7 +297,6 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Look at the size: above 1 MB, see `oversized`. Else find the other consumer "
         "(`rabbitmqctl list_consumers`).",
         "Not what is oversized; the rest, once that consumer is gone.",
-        "broker",
     ),
     "maxlen": Entry(
         "The queue was full and the broker dropped its oldest messages: a policy sets a length and "
@@ -316,7 +304,6 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "broker's set-up",
         "Remove the policy, or set its overflow to `reject-publish`.",
         "Yes, once the queue has room.",
-        "broker",
     ),
 }
 
@@ -349,10 +336,16 @@ def _lines() -> Iterator[str]:
     for group, title in _GROUPS.items():
         yield f"## {title}\n"
         for reason, each in RUNBOOK.items():
-            if each.group == group:
+            if _group(reason) == group:
                 yield f"### `{reason}`\n"
                 yield f"{each.means}\n\n- **Whose fault**: {each.fault}."
                 yield f"- **Fix**: {each.fix}\n- **Replay**: {each.replay}\n"
+
+
+def _group(reason: str) -> str:
+    if not isinstance(reason, Code):
+        return "broker"
+    return "pause" if reason.kind.pauses else "dead letter"
 
 
 _GROUPS: Final = {
