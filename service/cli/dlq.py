@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.cli import interrupts, replay
+from service.cli import close, interrupts, replay
 from service.cli.exits import Exit
 from service.cli.office import office_of
 from service.cli.printing import Output, OutputOption, listing, number_of, say, show
@@ -111,6 +111,9 @@ def show_letter(
 app.command("replay", short_help="Send dead letters back as events, in growing steps.")(
     sieved(replay.replay)
 )
+
+
+app.command("close", short_help="Close dead letters that time has settled.")(sieved(close.close))
 
 
 @app.command(short_help="Write dead letters to NDJSON.")

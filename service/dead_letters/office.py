@@ -21,6 +21,7 @@ from service.core.letters.replays import Inputs, Replay, Report
 from service.core.letters.sieve import Groups, Sieve, Unmatched
 from service.core.settlement.outcomes import conclude_undelivered
 from service.dead_letters import moving, planning
+from service.dead_letters.closing import Settled, close, settled
 from service.dead_letters.describing import described
 from service.dead_letters.looker import HOLD, Found, Looker, looking
 from service.dead_letters.planning import Plan, Send, Wishes
@@ -114,6 +115,24 @@ class Office:
             number = await moving.park(looker, sender, wanted, self._answers, limit=limit)
         self._say_cut(looker, say)
         return number
+
+    async def close_moot(
+        self,
+        wanted: Sieve,
+        ask: Send,
+        agreed: Callable[[Settled], Awaitable[bool]],
+    ) -> int:
+        """Close the letters of which nothing is left to be written, where that is agreed to; how many.
+
+        Raises:
+            NotSentError: the broker took an outcome not; the letter is where it was.
+        """
+        async with self._looking() as looker:
+            found = await settled(looker, wanted, ask, self.id_property or "")
+        if not await agreed(found) or not found.moot:
+            return 0
+        async with self._looking() as looker, sending(self.url) as sender:
+            return await close(looker, sender, self.outcomes_exchange, found, stamp())
 
     async def put_back(self) -> int:
         """Give back what an interrupted replay had set aside; how many.

@@ -18,6 +18,7 @@ from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import (
     conclude,
     conclude_malformed,
+    conclude_moot,
     conclude_undelivered,
     outcome_id,
 )
@@ -300,3 +301,16 @@ def test_of_an_unreadable_message_as_much_as_can_be_read():
 
     assert (told["data"]["event"]["id"], told["data"]["operation"]) == (None, None)
     assert told["data"]["replay"]["number"] == 1
+
+
+def test_what_time_has_settled_ends_as_its_replay_would_have():
+    event = contribution("upsert", "A-1", "e-1", hs_tax="4", total="1")
+
+    sent = conclude_moot(event, 2, "17", STAMP)
+
+    told = orjson.loads(sent.body)
+    assert told["id"] == outcome_id("/shops/eu-1", "e-1", 3)
+    assert (told["data"]["status"], told["data"]["order"]["record_id"]) == ("superseded", "17")
+    assert told["data"]["replay"] == {
+        "number": 3, "id": None, "forced": False, "left_out": ["hs_tax", "total"],
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
 from service.core.hubspot.replies import Missing
-from service.core.hubspot.staleness import Holding, holdings, left_out, moment, written_since
+from service.core.hubspot.staleness import (
+    Holding,
+    holdings,
+    left_out,
+    moment,
+    moot,
+    written_since,
+)
 from service.core.hubspot.verdicts import Halted, Retryable
 from tests.strategies import JSON, contribution
 from tests.strategies import replies as any_reply
@@ -136,3 +144,31 @@ def test_every_time_that_an_event_may_have_can_be_compared(time):
     assert moment(time).tzinfo is not None
     assert written_since(event, Holding("17", AFTER)) is (moment(time) < AFTER)
     assert left_out(event, Holding("17", newest={"a": (AFTER, "2")})) in ((), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("operation", "held", "settled"),
+    [
+        ("upsert", Holding("17", newest={"a": (BEFORE, "1")}), True),  # the very value
+        ("upsert", Holding("17", newest={"a": (AFTER, "2")}), True),  # a newer one
+        ("upsert", Holding("17", newest={"a": (BEFORE, "2")}), False),  # an older one
+        ("update", Holding("17", newest={}), False),
+        ("update", Holding("17", archived=AFTER, newest={"a": (AFTER, "1")}), False),
+        ("update", Missing(), False),
+        ("archive", Missing(), True),
+        ("archive", Holding("17", archived=BEFORE), True),
+        ("archive", Holding("17", updated=AFTER), True),  # written since
+        ("archive", Holding("17", updated=BEFORE), False),
+    ],
+)
+def test_an_event_is_moot_when_nothing_is_left_of_it_to_be_written(operation, held, settled):
+    values: dict[str, Any] = {} if operation == "archive" else {"a": "1"}
+    event = contribution(operation, "A-1", **values)
+    lines: Any = object()
+
+    assert moot(event, held) is settled
+    assert not moot(replace(event, graph=lines), held), "lines and links are not looked up"
+
+
+def test_an_event_without_values_is_not_moot():
+    assert not moot(contribution("upsert", "A-1"), Holding("17", newest={}))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.core.events.events import Contribution
+from service.core.events.order_event import Operation
 from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply, document, objects
 from service.core.hubspot.calls import BatchCall
@@ -51,6 +52,26 @@ def holdings(
 def left_out(contribution: Contribution, holding: Holding) -> tuple[str, ...]:
     """The event's properties that HubSpot holds something newer for."""
     return older(contribution, contribution.values, holding)
+
+
+def moot(contribution: Contribution, holding: Holding | Missing) -> bool:
+    """Whether nothing is left of an event to be written: HubSpot holds its every value, or newer ones.
+
+    What an event says of lines, links and a stage is not looked up: such an event is never moot.
+    """
+    if contribution.graph is not None:
+        return False
+    if contribution.operation is Operation.ARCHIVE:
+        if isinstance(holding, Missing):
+            return True
+        return holding.archived is not None or written_since(contribution, holding)
+    if isinstance(holding, Missing) or holding.archived is not None or not contribution.values:
+        return False
+    then, newest = moment(contribution.event.time), holding.newest or {}
+    return all(
+        name in newest and (newest[name][1] == value or newest[name][0] > then)
+        for name, value in contribution.values.items()
+    )
 
 
 def older(

@@ -132,6 +132,36 @@ def conclude_undelivered(
     return _outcome(identity, known.id, known.subject, data, None)
 
 
+def conclude_moot(
+    event: Contribution, replays: int, record_id: str | None, stamp: datetime
+) -> Outgoing:
+    """The outcome of a dead letter that is closed because HubSpot holds all of it, or newer.
+
+    It is what a replay would have come to, and has the id that this replay's outcome would have had.
+    """
+    told = event.event
+    data = OutcomeData(
+        status=Status.SUPERSEDED,
+        event=EventReference(id=told.id, source=told.source, type=told.type, time=told.time),
+        order=OrderReference(
+            id_property=event.order.id_property, key=event.order.key, record_id=record_id
+        ),
+        operation=event.operation,
+        created=None,
+        reason=None,
+        attempts=0,
+        batch=None,
+        superseded_by=None,
+        replay=ReplayReference(
+            number=replays + 1, id=None, forced=False, left_out=sorted(event.values)
+        ),
+        received_at=iso(stamp),
+        settled_at=iso(stamp),
+    )
+    identity = outcome_id(told.source, told.id, replays + 1)
+    return _outcome(identity, told.id, told.subject, data, told.traceparent)
+
+
 def outcome_id(source: str, event_id: str, replays: int) -> str:
     """Deterministic: of the event and how often it was replayed."""
     name = f"{len(source)} {replays} {source}{event_id}"  # no two pairs make one name
