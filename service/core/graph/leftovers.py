@@ -12,7 +12,7 @@ from service.core.graph import judging
 from service.core.graph.lines import LINE_ITEMS, key_within, line_id
 from service.core.graph.orders import RECORDS
 from service.core.graph.reading import links_of
-from service.core.graph.steps import Step
+from service.core.graph.steps import Step, each_alone
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot import calls, replies
 from service.core.hubspot.replies import Found, Missing
@@ -87,14 +87,14 @@ def own_lines(
 
 def archive_lines(wanted: Sequence[tuple[Work, str, str]]) -> Step[None]:
     """Archive (order, key, record id); what of it is proven gone is `removed`."""
-    for at in range(0, len(wanted), RECORDS):
-        some = wanted[at : at + RECORDS]
-        call = calls.discard(LINE_ITEMS, [record_id for _, _, record_id in some])
-        (reply,) = yield (call,)
-        for (work, key, record_id), verdict in zip(
-            some, judging.of_records(call, reply), strict=True
-        ):
-            _gone(work, key, record_id, verdict)
+    verdicts = yield from each_alone(
+        wanted,
+        RECORDS,
+        lambda some: calls.discard(LINE_ITEMS, [record_id for _, _, record_id in some]),
+        judging.of_records,
+    )
+    for (work, key, record_id), verdict in zip(wanted, verdicts, strict=True):
+        _gone(work, key, record_id, verdict)
 
 
 def _gone(work: Work, key: str, record_id: str, verdict: Verdict) -> None:
@@ -105,7 +105,7 @@ def _gone(work: Work, key: str, record_id: str, verdict: Verdict) -> None:
             work.removed[key] = Part(PartStatus.UNRESOLVED, record_id, reason)
             work.fail(verdict)
         case _:
-            work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, f"line {key} could not be removed"))
+            raise AssertionError(verdict)
 
 
 def _sort(

@@ -75,8 +75,11 @@ def _depends(work: Work, plan: LinkPlan) -> bool:
 
 def _types(
     kind: str, plans: Iterable[LinkPlan], directory: Directory, now: float
-) -> Step[Mapping[str | None, LinkType]]:
-    """The account's link types, read where a label or an unknown object type asks for them."""
+) -> Step[Mapping[str | None, LinkType] | None]:
+    """The account's link types, read where a label or an unknown object type asks for them.
+
+    None where they are asked for and no answer holds them.
+    """
     wanted = {
         label.strip().casefold()
         for plan in plans
@@ -90,14 +93,17 @@ def _types(
         return known
     (reply,) = yield (ListCall("labels", "orders", kind),)
     body = document(reply) if isinstance(reply, BatchReply) and reply.status == 200 else None
-    if body is None:
-        return known or {}
-    read = labels_of(body)
+    read = labels_of(body or {})
+    # A pair of types has a plain type at least: a list of nothing is no list.
+    if not read:
+        return None
     directory.learn_labels(kind, read, now)
     return read
 
 
-def _make(kind: str, jobs: Sequence[_Job], known: Mapping[str | None, LinkType]) -> Step[None]:
+def _make(
+    kind: str, jobs: Sequence[_Job], known: Mapping[str | None, LinkType] | None
+) -> Step[None]:
     wanted: list[tuple[_Job, str, tuple[LinkType, ...]]] = []
     for job in jobs:
         for record_id, labels in job.plan.wanted.items():
@@ -117,13 +123,23 @@ def _make(kind: str, jobs: Sequence[_Job], known: Mapping[str | None, LinkType])
 
 
 def _wanted_types(
-    kind: str, job: _Job, record_id: str, labels: Labels, known: Mapping[str | None, LinkType]
+    kind: str,
+    job: _Job,
+    record_id: str,
+    labels: Labels,
+    known: Mapping[str | None, LinkType] | None,
 ) -> tuple[LinkType, ...] | None:
     """The types to send; None where nothing is to be sent, and it is said what became of the link."""
     held = job.there.get(record_id)
     if labels is None and held is not None:
         _note(job.work, kind, record_id, PartStatus.LINKED, Applied(record_id, None))
         return None
+    if known is None and (labels or kind not in PLAIN):
+        message = f"the account's labels of links from orders to {kind} could not be read"
+        failure = unresolved(Code.ASSOCIATION_UNRESOLVED, message)
+        _note(job.work, kind, record_id, PartStatus.LINKED, failure)
+        return None
+    known = known or {}
     types, unknown = types_for(kind, labels or (), known)
     if unknown or not types:
         there = ", ".join(sorted(name for name in known if name)) or "none"
@@ -155,15 +171,16 @@ def _remove(kind: str, jobs: Sequence[_Job]) -> Step[None]:
                 _note(job.work, kind, record_id, PartStatus.UNLINKED, Applied(record_id, None))
             elif record_id in job.plan.unwanted or _all_there(job, kind):
                 wanted.append((job.work, record_id))
-    groups = _by_orders(wanted)
-    for some in groups:
-        call = associations.remove(kind, [_pair(work, record_id) for work, record_id in some])
-        (reply,) = yield (call,)
-        verdicts = judging.of_links(call, reply)
-        for (work, record_id), verdict in zip(some, verdicts, strict=True):
-            _note(work, kind, record_id, PartStatus.UNLINKED, verdict)
-        silent = [each for each, v in zip(some, verdicts, strict=True) if isinstance(v, Retryable)]
-        yield from _read_back(kind, silent)
+    verdicts = yield from each_alone(
+        wanted,
+        REMOVED_AT_MOST,
+        lambda some: associations.remove(kind, [_pair(work, each) for work, each in some]),
+        judging.of_links,
+    )
+    for (work, record_id), verdict in zip(wanted, verdicts, strict=True):
+        _note(work, kind, record_id, PartStatus.UNLINKED, verdict)
+    silent = [each for each, v in zip(wanted, verdicts, strict=True) if isinstance(v, Retryable)]
+    yield from _read_back(kind, silent)
 
 
 def _read_back(kind: str, removed: Sequence[tuple[Work, str]]) -> Step[None]:
@@ -176,36 +193,25 @@ def _read_back(kind: str, removed: Sequence[tuple[Work, str]]) -> Step[None]:
             _note(work, kind, record_id, PartStatus.UNLINKED, Applied(record_id, None))
 
 
-def _by_orders(wanted: Sequence[tuple[Work, str]]) -> list[list[tuple[Work, str]]]:
-    """At most REMOVED_AT_MOST orders per call, and all links of an order in one."""
-    groups: list[list[tuple[Work, str]]] = []
-    orders: set[str | None] = set()
-    for work, record_id in wanted:
-        if not groups or (work.record_id not in orders and len(orders) == REMOVED_AT_MOST):
-            groups.append([])
-            orders = set()
-        groups[-1].append((work, record_id))
-        orders.add(work.record_id)
-    return groups
-
-
 def _all_there(job: _Job, kind: str) -> bool:
-    """Whether every link that is to be there of this type is, and no target of it is missing."""
+    """Whether every link that is to be there of this type is, and no target of it is waited for."""
     work, wanted = job.work, job.plan.wanted
     for link in work.wanted_links:
         if link.target.object != kind or not isinstance(link, Link):
             continue
+        if _is(work, link.target, PartStatus.SKIPPED):
+            continue
         record_id = work.targets.get(link.target)
         if record_id is None:
             return False
-        if record_id in wanted and not _linked(work, link.target):
+        if record_id in wanted and not _is(work, link.target, PartStatus.LINKED):
             return False
     return True
 
 
-def _linked(work: Work, target: Target) -> bool:
+def _is(work: Work, target: Target, status: PartStatus) -> bool:
     part = work.links.get(target)
-    return part is not None and part.status is PartStatus.LINKED
+    return part is not None and part.status is status
 
 
 def _unread(work: Work, kind: str, plan: LinkPlan) -> None:

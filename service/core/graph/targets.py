@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from service.core.events.graph import Link, Target
+from service.core.events.graph import Link, Target, Unlink
 from service.core.events.order_graph import EMAIL, as_named
 from service.core.graph import judging
 from service.core.graph.directory import Directory
@@ -60,7 +60,16 @@ def find_targets(works: Sequence[Work], directory: Directory, now: float) -> Ste
 def make_targets(
     works: Sequence[Work], directory: Directory, now: float, names: Names
 ) -> Step[None]:
-    """Make the missing targets that events of written orders want made."""
+    """Make the missing targets that events of written orders want made.
+
+    One that several events want made is made by the first of them; where its values are refused, by the next.
+    """
+    while (yield from _made_some(works, directory, now, names)):
+        pass
+
+
+def _made_some(works: Sequence[Work], directory: Directory, now: float, names: Names) -> Step[bool]:
+    """One round: a try per missing target; whether there was anything to try."""
     wanted: dict[Target, Link] = {}
     for work in works:
         for link in work.wanted_links if work.going else ():
@@ -84,7 +93,8 @@ def make_targets(
         elif isinstance(known, Found):
             directory.learn_target(target, known.record_id, now)
     for work in works:
-        _give(work, directory, now, fates)
+        _give(work, wanted, directory, now, fates)
+    return bool(wanted)
 
 
 def settle_missing(works: Sequence[Work]) -> None:
@@ -151,15 +161,30 @@ def _taken(verdict: Verdict) -> bool:
     }
 
 
-def _give(work: Work, directory: Directory, now: float, fates: Mapping[Target, Verdict]) -> None:
+def _give(
+    work: Work,
+    tried: Mapping[Target, Link],
+    directory: Directory,
+    now: float,
+    fates: Mapping[Target, Verdict],
+) -> None:
+    """The record to everybody who names it; a refusal to those alone who asked for the very same."""
+    asked = {link.target: link for link in work.wanted_links}
     for target, verdict in fates.items():
         if target not in work.unfound:
             continue
         record_id = directory.target(target, now)
-        if record_id is None:
-            work.unfound[target] = verdict
-        else:
+        if record_id is not None:
             work.targets[target] = record_id
+            del work.unfound[target]
+        elif work.going and _same(asked[target], tried[target]):
+            work.unfound[target] = verdict
+
+
+def _same(link: Link | Unlink, tried: Link) -> bool:
+    if not isinstance(link, Link) or link.on_missing != "create":
+        return False
+    return link.properties == tried.properties
 
 
 # --- by name ----------------------------------------------------------------------------------------------
