@@ -18,7 +18,7 @@ A sweep that is killed leaves at most a window of letters twice; the next one me
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -130,9 +130,7 @@ class Looker:
             seen.update(found.key for found in new)
             yield new
             await to_the_back([found for found in new if self._movable(found)])
-            for found in window:
-                if self._movable(found):
-                    await self.take(found)
+            await self._take_all([found for found in window if self._movable(found)])
         await self.give_back()
 
     async def _some(self, most: int) -> list[Found]:
@@ -140,6 +138,19 @@ class Looker:
         while len(some) < most and (delivery := await self._next()) is not None:
             some.append(Found(delivery, letters.read(delivery, self._id_property)))
         return some
+
+    async def _take_all(self, window: Sequence[Found]) -> None:
+        """Take them with one word where nothing else is held before the last of them."""
+        if not window:
+            return
+        last, tags = window[-1].delivery.tag, {found.delivery.tag for found in window}
+        if any(tag <= last and tag not in tags for tag in self._held):
+            for found in window:
+                await self.take(found)
+            return
+        self._held -= tags
+        self._room += len(tags)
+        await self._channel.basic_ack(last, multiple=True, wait=True)
 
     def _movable(self, found: Found) -> bool:
         """Whether it was not taken yet, and is here as a whole; what is too large to be read stays."""

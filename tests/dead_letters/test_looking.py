@@ -39,8 +39,10 @@ LOOKED = 80
 MANY = int(os.environ.get("DEAD_LETTERS", "1500"))
 
 
-async def looked(url: str, sieve: Sieve = Sieve(), limit: int | None = None) -> list[Found]:
-    async with looking(url, QUEUE, ID_PROPERTY) as looker:
+async def looked(
+    url: str, sieve: Sieve = Sieve(), limit: int | None = None, patience: float = 1.0
+) -> list[Found]:
+    async with looking(url, QUEUE, ID_PROPERTY, patience=patience) as looker:
         return [
             found
             async for found in looker.read(limit)
