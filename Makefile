@@ -52,6 +52,10 @@ test-long-replays: .venv/.dev  ## a filtered replay of 200,000 dead letters beyo
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)
 
+.PHONY: test-seeds
+test-seeds: .venv/.dev  ## the core's laws over 2,000 seeds of traffic, deaths, takeovers, crashes and outages (SEEDS=n)
+	@CORE_SEEDS=$(or $(SEEDS),2000) $(BIN)/pytest tests/core/test_whole_core.py --timeout 900 $(ARGS)
+
 .PHONY: bench
 bench: .venv/.dev  ## measure speed, memory, latency, start, isolation and complete orders (ARGS=graph for one)
 	@$(BIN)/python -m tests.bench $(ARGS)
