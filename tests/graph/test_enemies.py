@@ -358,3 +358,13 @@ async def test_an_answer_that_nobody_documented_is_never_taken_for_more_than_it_
         assert isinstance(fate.rest, Applied), fate
         assert set(await hubspot.lines(order)) == {"A-1/1", "A-1/3"}
         assert set(await hubspot.links(order, "contacts")) == {b}
+
+
+async def test_a_refused_look_up_of_targets_is_never_taken_for_success():
+    """A 400 to the reading of many names accuses nobody: each is asked alone, and the bad one is refused."""
+    refuse = parse_fault("refuse-batch operation=read kind=contacts blame=nobody times=1")
+    async with stand(faults=(refuse,)) as hubspot:
+        orders = [slot({"associations": [mail(n)]}, f"A-{n}") for n in "ab"]
+        fates = await hubspot.carry(batch_of(*orders))
+
+    assert not any(isinstance(fate.rest, Applied) for fate in fates), fates

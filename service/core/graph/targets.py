@@ -24,7 +24,7 @@ from service.core.hubspot import calls, replies
 from service.core.hubspot.answers import BatchReply, document, name_of, objects
 from service.core.hubspot.calls import BatchCall, Record
 from service.core.hubspot.replies import Found, Missing
-from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Verdict
+from service.core.hubspot.verdicts import Applied, Cause, Refused, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
 from service.core.waiting.parts import PartStatus
 
@@ -198,7 +198,7 @@ def _ask(targets: Sequence[Target]) -> Step[dict[Target, Answer]]:
     replies_in = (yield calls_out) if calls_out else ()
     for some, call, reply in zip(together, calls_out, replies_in, strict=True):
         answers |= dict(zip(some, _read(some, call, reply), strict=True))
-    silent = [target for target, answer in answers.items() if _says_nothing(answer)]
+    silent = [target for target, answer in answers.items() if _to_be_asked_alone(answer)]
     calls_out = tuple(_call([target]) for target in silent)
     replies_in = (yield calls_out) if calls_out else ()
     for target, call, reply in zip(silent, calls_out, replies_in, strict=True):
@@ -261,6 +261,11 @@ def _names(result: Mapping[str, Any], by: str) -> Iterator[str]:
     for name in (by, *_OTHER_NAMES.get(by, ())):
         value = held.get(name)
         yield from str(value).split(";") if isinstance(value, str | int) else ()
+
+
+def _to_be_asked_alone(answer: Answer) -> bool:
+    """A call that was refused as a whole says nothing of the single names either."""
+    return _says_nothing(answer) or isinstance(answer, Refused)
 
 
 def _says_nothing(answer: Answer) -> bool:

@@ -27,6 +27,7 @@ from service.core.waiting.parts import Part, PartStatus, Progress
 from service.core.waiting.slots import Slot
 from service.core.waiting.wishes import Wish, wish_of
 
+_UNCLEAR: Final = "HubSpot's answer says nothing of a part of this order"
 _NO_LINES: Final = Lines(False, {}, frozenset())
 Failure = Rejected | Retryable | Halted
 
@@ -205,6 +206,8 @@ class Work:
             for failure in self.failures:
                 if isinstance(failure, kind):
                     return Partly(self.progress(), failure)
+        if self.failures:  # of no kind that ends anything: asked again, and never taken for success
+            return Partly(self.progress(), unresolved(Code.ASSOCIATION_UNRESOLVED, _UNCLEAR))
         return Partly(self.progress(), Applied(self.record_id, self.created, tuple(self.left_out)))
 
     def progress(self) -> Progress:
