@@ -43,6 +43,17 @@ async def _at_once() -> None:
     pass
 
 
+class Bystander:
+    """Reads nothing: all frames are aiormq's."""
+
+    def take(self, _kind: int, _channel: int, _payload: bytes, _now: datetime) -> bool:
+        """Never."""
+        return False
+
+    def ended(self) -> None:
+        """Whoever waits for an answer is told by aiormq."""
+
+
 class Wire(TransportFactory):
     """For one connection: give it to aiormq as the transport's factory."""
 
@@ -68,8 +79,12 @@ class Wire(TransportFactory):
             self._writer.write(frames)
 
     def at_eof(self) -> bool:
-        """Nothing is left for aiormq to read, and nothing will come."""
-        return not self._others and self._reader.at_eof()
+        """Never: an end is an error, which `readexactly` raises.
+
+        Where this says yes, aiormq stops reading without one, and whoever waits for an answer of the
+        broker's gets an Exception that nobody can catch by its name.
+        """
+        return False
 
     async def readexactly(self, size: int) -> bytes:
         """The next bytes that are aiormq's.

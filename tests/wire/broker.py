@@ -169,7 +169,7 @@ class Broker:
         taken = exchange not in self.unbound and exchange not in self.full
         self.arrivals.append(Published(session.number, exchange, key, properties, body, taken))
         tag = channel.published
-        channel.unconfirmed.add(tag)
+        channel.unconfirmed[tag] = spec.Basic.Nack if exchange in self.full else spec.Basic.Ack
         if self.alarmed and not session.blocked:
             session.blocked = True
             session.transport.reading = False
@@ -178,10 +178,8 @@ class Broker:
             return
         if exchange in self.unbound:
             self._give_back(session, channel, publish, properties, body)
-        word = spec.Basic.Nack if exchange in self.full else spec.Basic.Ack
-        self.loop.call_later(
-            self.chance.random() * self.confirms_within, self._confirm, session, channel, tag, word
-        )
+        late = self.chance.random() * self.confirms_within
+        self.loop.call_later(late, self._confirm, session, channel, tag)
 
     def _give_back(
         self, session: Session, channel: Channel, publish: Any, properties: Any, body: bytes
@@ -190,18 +188,17 @@ class Broker:
         parts = [ContentBody(body)] if body else []
         session.send(channel.number, told, ContentHeader(0, len(body), properties), *parts)
 
-    def _confirm(self, session: Session, channel: Channel, tag: int, word: Any) -> None:
-        """Alone, or for all before it where they have the same word: as RabbitMQ likes."""
+    def _confirm(self, session: Session, channel: Channel, tag: int) -> None:
+        """Alone, or with all before it where they have the same word: as RabbitMQ likes."""
         if session.ended or tag not in channel.unconfirmed:
             return
-        before = {each for each in channel.unconfirmed if each <= tag}
-        plain = word is spec.Basic.Ack and not (self.unbound or self.full)
-        if plain and len(before) > 1 and self.chance.random() < 0.5:
-            channel.unconfirmed -= before
-            session.send(channel.number, word(tag, multiple=True))
-        else:
-            channel.unconfirmed.discard(tag)
-            session.send(channel.number, word(tag))
+        word = channel.unconfirmed[tag]
+        before = [each for each in channel.unconfirmed if each <= tag]
+        alike = all(channel.unconfirmed[each] is word for each in before)
+        multiple = alike and len(before) > 1 and self.chance.random() < 0.5
+        for each in before if multiple else [tag]:
+            del channel.unconfirmed[each]
+        session.send(channel.number, word(tag, multiple=multiple))
 
     # --- what is done to it ---
 
@@ -220,6 +217,12 @@ class Broker:
         for session in list(sessions):
             session.transport.reset()
             session.end()
+
+    def finish(self, sessions: Iterable[Session]) -> None:
+        """The broker ends connections (FIN): what it has sent still arrives."""
+        for session in list(sessions):
+            session.end()
+            session.transport.finish()
 
     def silence(self, sessions: Iterable[Session]) -> None:
         """A black hole: nobody is told. The broker gives the client up by its heartbeats."""

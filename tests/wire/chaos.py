@@ -58,9 +58,7 @@ class Chaos:
     async def closed(self) -> None:
         """By the broker, with a FIN."""
         self.losing = True
-        for session in self.some():
-            session.end()
-            session.transport.finish()
+        self.broker.finish(self.some())
 
     async def refused(self) -> None:
         """The broker restarts."""

@@ -29,7 +29,7 @@ class Channel:
     tags: int = 0
     confirming: bool = False
     published: int = 0
-    unconfirmed: set[int] = field(default_factory=set)
+    unconfirmed: dict[int, Any] = field(default_factory=dict)  # tag -> ack or nack, in order
     publish: spec.Basic.Publish | None = None
     header: ContentHeader | None = None
     body: bytes = b""

@@ -72,7 +72,7 @@ def test_what_waits_under_an_alarm_is_published_once(seconds: float, slowest: fl
     run(story)
 
 
-@pytest.mark.parametrize("how", ["cut", "silence", "close"])
+@pytest.mark.parametrize("how", ["cut", "silence", "finish"])
 def test_a_publish_returns_though_its_connection_ends_under_it(how: str) -> None:
     """Many wait at the moment of the end, and all are published on another connection."""
 
@@ -85,12 +85,7 @@ def test_a_publish_returns_though_its_connection_ends_under_it(how: str) -> None
             for n in range(40)
         ]
         await asyncio.sleep(0.001)
-        if how == "close":
-            for session in broker.publishing():
-                session.transport.finish()
-                session.end()
-        else:
-            getattr(broker, how)(broker.publishing())
+        getattr(broker, how)(broker.publishing())
         _, pending = await asyncio.wait(publishing, timeout=120.0)
         assert not pending
         assert len(_counted(broker)) == 1201
@@ -98,6 +93,24 @@ def test_a_publish_returns_though_its_connection_ends_under_it(how: str) -> None
         await publisher.close()
 
     run(story)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("how", ["cut", "finish"])
+def test_an_end_at_any_moment_of_opening_is_tried_again(how: str, seed: int) -> None:
+    """A FIN while the channel was being opened once ended the process, by an Exception without a name."""
+
+    async def story(broker: Broker) -> None:
+        for moment in range(40):
+            publisher = _publisher()
+            publishing = asyncio.ensure_future(publisher.publish([_outcome(moment)]))
+            await asyncio.sleep(moment * 0.002)
+            getattr(broker, how)(list(broker.sessions.values()))
+            await publishing
+            await publisher.close()
+        assert len(_counted(broker)) == 40
+
+    run(story, seed)
 
 
 def test_an_end_under_an_alarm_is_the_end_of_what_waits() -> None:
