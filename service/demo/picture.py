@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from rich.table import Table
 
-from service.core.graph.pipelines import Pipeline, pipelines_of
+from service.core.graph.pipelines import OrderPipeline, pipelines_of
 from service.core.hubspot.answers import BatchReply
 from service.demo.samples import ID_PROPERTY
 from service.hubspot.http import Http
@@ -49,7 +49,7 @@ async def _document(
     return document if isinstance(document, dict) else {}
 
 
-def _stage(held: Mapping[str, str], pipelines: tuple[Pipeline, ...]) -> str:
+def _stage(held: Mapping[str, str], pipelines: tuple[OrderPipeline, ...]) -> str:
     names = {stage.id: stage.label for each in pipelines for stage in each.stages}
     return names.get(held.get("hs_pipeline_stage", ""), "none")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from service.core.events.order_event import Written
-from service.core.events.order_graph import Named, as_named, object_type
+from service.core.events.order_graph import RecordName, as_named, object_type
 from service.core.events.scalars import as_hubspot
 
 OnMissing = Literal["wait", "skip", "fail", "create"]
@@ -104,9 +104,9 @@ def _texts(properties: Mapping[str, str | int | float | bool | None]) -> dict[st
     return {name: as_hubspot(value) for name, value in properties.items()}
 
 
-def _target(named: Named) -> Target:
+def _target(named: RecordName) -> Target:
     return Target(object_type(named.to), named.by, as_named(named.by, named.value))
 
 
-def _spelt(named: Named) -> tuple[str, str, str]:
+def _spelt(named: RecordName) -> tuple[str, str, str]:
     return named.to, named.by, named.value

@@ -24,11 +24,11 @@ from service.core.events.order_graph import (
 )
 from service.core.events.order_graph import (
     WRITTEN_RULES,
-    Association,
-    Dissociation,
     LineItems,
+    LinkEntry,
     NonEmpty,
     Properties,
+    UnlinkEntry,
 )
 
 STRUCTURED = "application/cloudevents+json"
@@ -88,8 +88,8 @@ class Written(BaseModel):
     pipeline: NonEmpty | None = None
     stage: NonEmpty | None = None
     line_items: LineItems | None = None
-    associations: list[Association] | None = None
-    dissociations: list[Dissociation] | None = None
+    associations: list[LinkEntry] | None = None
+    dissociations: list[UnlinkEntry] | None = None
 
     @property
     def complete(self) -> bool:

@@ -97,7 +97,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Line(_Part):
+class LineEntry(_Part):
     """One line of an order; `key` names the line within its order, never its product."""
 
     key: Annotated[str, Field(min_length=1, max_length=255)]
@@ -110,11 +110,11 @@ class LineItems(_Part):
     model_config = ConfigDict(json_schema_extra={"allOf": [_REPLACE_RULE]})
 
     mode: Literal["replace", "merge"] = "replace"
-    items: Annotated[list[Line], Field(max_length=MAX_LINES)] | None = None
+    items: Annotated[list[LineEntry], Field(max_length=MAX_LINES)] | None = None
     remove: Annotated[list[NonEmpty], Field(max_length=MAX_LINES)] | None = None
 
 
-class Named(_Part):
+class RecordName(_Part):
     """Another record: the one whose unique property `by` holds `value`."""
 
     model_config = ConfigDict(json_schema_extra={"allOf": [_ID_RULE]})
@@ -124,7 +124,7 @@ class Named(_Part):
     value: Value
 
 
-class Association(Named):
+class LinkEntry(RecordName):
     """A link from the order to another record, and the course to take while that record is missing."""
 
     model_config = ConfigDict(json_schema_extra={"allOf": [_ID_RULE, _CREATE_RULE]})
@@ -135,5 +135,5 @@ class Association(Named):
     exclusive: bool = False
 
 
-class Dissociation(Named):
+class UnlinkEntry(RecordName):
     """A link that goes; both records stay."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.core.events.graph import Target
-from service.core.graph.pipelines import Pipeline
+from service.core.graph.pipelines import OrderPipeline
 from service.core.hubspot.associations import LinkType
 
 KEPT: Final = 300.0  # seconds
@@ -20,16 +20,16 @@ REACH: Final = 20_000  # targets; the oldest is forgotten first
 class Directory:
     """Shared by all flows; `now` in monotonic seconds."""
 
-    _pipelines: tuple[float, tuple[Pipeline, ...]] | None = None
+    _pipelines: tuple[float, tuple[OrderPipeline, ...]] | None = None
     _labels: dict[str, tuple[float, dict[str | None, LinkType]]] = field(default_factory=dict)
     _targets: OrderedDict[Target, tuple[float, str]] = field(default_factory=OrderedDict)
 
-    def pipelines(self, now: float) -> tuple[Pipeline, ...] | None:
+    def pipelines(self, now: float) -> tuple[OrderPipeline, ...] | None:
         """The account's pipelines of orders; None = they have to be read."""
         known = self._pipelines
         return known[1] if known is not None and now - known[0] < KEPT else None
 
-    def learn_pipelines(self, pipelines: tuple[Pipeline, ...], now: float) -> None:
+    def learn_pipelines(self, pipelines: tuple[OrderPipeline, ...], now: float) -> None:
         """They were just read."""
         self._pipelines = (now, pipelines)
 

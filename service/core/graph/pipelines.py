@@ -12,7 +12,7 @@ from service.core.events.graph import Stage
 from service.core.hubspot.answers import name_of, objects
 
 
-class Named(NamedTuple):
+class Labelled(NamedTuple):
     """A pipeline's or a stage's id and label."""
 
     id: str
@@ -20,11 +20,11 @@ class Named(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class OrderPipeline:
     """A pipeline with its stages, in the order that HubSpot shows."""
 
-    name: Named
-    stages: tuple[Named, ...]
+    name: Labelled
+    stages: tuple[Labelled, ...]
 
 
 class StageIds(NamedTuple):
@@ -41,11 +41,11 @@ class Unknown:
     message: str
 
 
-def pipelines_of(body: Mapping[str, Any]) -> tuple[Pipeline, ...]:
+def pipelines_of(body: Mapping[str, Any]) -> tuple[OrderPipeline, ...]:
     """The pipelines of a GET …/pipelines/<object>, the default one first; archived ones are left out."""
     entries = sorted(_living(body, "results"), key=_place)
     return tuple(
-        Pipeline(
+        OrderPipeline(
             _named(entry),
             tuple(_named(each) for each in sorted(_living(entry, "stages"), key=_place)),
         )
@@ -53,7 +53,7 @@ def pipelines_of(body: Mapping[str, Any]) -> tuple[Pipeline, ...]:
     )
 
 
-def resolve(wanted: Stage, pipelines: Sequence[Pipeline]) -> StageIds | Unknown:
+def resolve(wanted: Stage, pipelines: Sequence[OrderPipeline]) -> StageIds | Unknown:
     """The ids of a wanted stage."""
     pipeline = pipelines[0] if pipelines and wanted.pipeline is None else None
     if wanted.pipeline is not None:
@@ -67,7 +67,7 @@ def resolve(wanted: Stage, pipelines: Sequence[Pipeline]) -> StageIds | Unknown:
     return stage if isinstance(stage, Unknown) else StageIds(pipeline.name.id, stage.id)
 
 
-def _one(wanted: str, known: Sequence[Named], noun: str, where: str = "") -> Named | Unknown:
+def _one(wanted: str, known: Sequence[Labelled], noun: str, where: str = "") -> Labelled | Unknown:
     """The one that is meant: an id counts before a label."""
     for each in known:
         if each.id == wanted:
@@ -94,8 +94,8 @@ def _place(entry: Mapping[str, Any]) -> int:
     return order if type(order) is int else 0
 
 
-def _named(entry: Mapping[str, Any]) -> Named:
-    return Named(name_of(entry.get("id")) or "", str(entry.get("label") or ""))
+def _named(entry: Mapping[str, Any]) -> Labelled:
+    return Labelled(name_of(entry.get("id")) or "", str(entry.get("label") or ""))
 
 
 def _fold(label: str) -> str:

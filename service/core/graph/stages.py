@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from service.core.events.graph import Stage
 from service.core.graph.directory import Directory
-from service.core.graph.pipelines import Pipeline, StageIds, Unknown, pipelines_of, resolve
+from service.core.graph.pipelines import OrderPipeline, StageIds, Unknown, pipelines_of, resolve
 from service.core.graph.steps import Reply, Step
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot.answers import BatchReply, document
@@ -55,7 +55,7 @@ def _stages(work: Work) -> list[Stage]:
     return [graph.stage for graph in graphs if graph is not None and graph.stage is not None]
 
 
-def _read(reply: Reply) -> tuple[Pipeline, ...] | None:
+def _read(reply: Reply) -> tuple[OrderPipeline, ...] | None:
     if not isinstance(reply, BatchReply) or reply.status != 200:
         return None
     body = document(reply)
