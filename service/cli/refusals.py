@@ -7,7 +7,15 @@ import errno
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from aiormq.exceptions import (
+from service.broker import NoBroker
+from service.cli.exits import Exit
+from service.contract.filed import FileError
+from service.contract.publish import NotPublishedError
+from service.dead_letters.approving import PlanError
+from service.dead_letters.looker import DeadLettersError, LockedOutError
+from service.dead_letters.moving import ExportError
+from service.dead_letters.sender import NotSentError
+from service.rabbitmq.errors import (
     AMQPError,
     AuthenticationError,
     ChannelAccessRefused,
@@ -17,15 +25,6 @@ from aiormq.exceptions import (
     InvalidFrameError,
     ProbableAuthenticationError,
 )
-
-from service.broker import NoBroker
-from service.cli.exits import Exit
-from service.contract.filed import FileError
-from service.contract.publish import NotPublishedError
-from service.dead_letters.approving import PlanError
-from service.dead_letters.looker import DeadLettersError, LockedOutError
-from service.dead_letters.moving import ExportError
-from service.dead_letters.sender import NotSentError
 from service.rabbitmq.topology import NotPermittedError, TopologyError
 from service.settings.misconfiguration import ConfigurationError
 from service.watch.probes import ProbesError

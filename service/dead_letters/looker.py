@@ -25,19 +25,18 @@ from itertools import count
 from typing import Final
 
 import structlog
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from aiormq.exceptions import (
+
+from service.core.events.deliveries import Delivery
+from service.core.letters import letters
+from service.core.letters.letters import Letter
+from service.rabbitmq.connection import Channel, Connection, DeliveredMessage, connect
+from service.rabbitmq.errors import (
     ChannelAccessRefused,
     ChannelClosed,
     ChannelLockedResource,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
 )
-
-from service.core.events.deliveries import Delivery
-from service.core.letters import letters
-from service.core.letters.letters import Letter
-from service.rabbitmq.connection import connect
 from service.rabbitmq.inbox import Inbox
 from service.rabbitmq.topology import KEPT_LIMIT
 from service.rabbitmq.wire import Wire
@@ -89,9 +88,7 @@ Move = Callable[[list[Found]], Awaitable[None]]
 class Looker:
     """Reads one queue from its front. Use `looking`."""
 
-    def __init__(
-        self, channel: AbstractChannel, queue: str, id_property: str | None, hold: float
-    ) -> None:
+    def __init__(self, channel: Channel, queue: str, id_property: str | None, hold: float) -> None:
         self._channel, self.queue, self._id_property = channel, queue, id_property
         self.hold = hold  # seconds
         self.most_delivered = 0  # of any letter read
@@ -289,7 +286,7 @@ async def looking(
         await connection.close()
 
 
-async def _lock(connection: AbstractConnection, queue: str, patience: float) -> AbstractChannel:
+async def _lock(connection: Connection, queue: str, patience: float) -> Channel:
     """The channel that holds the lock. A lock whose owner has just gone may take the broker a moment."""
     until = _now() + patience
     while True:
@@ -317,7 +314,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _check_limit(connection: AbstractConnection, queue: str) -> None:
+async def _check_limit(connection: Connection, queue: str) -> None:
     """A queue declared by somebody else may have a low delivery limit, or none: say so before looking."""
     channel = await connection.channel()
     wanted = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}

@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import aiormq
 import orjson
-from aiormq.abc import DeliveredMessage
-from yarl import URL
 
 from service.core.letters.replays import SILENT
+from service.rabbitmq.connection import IncomingMessage, session
 
 TIMEOUT: Final = 30.0  # seconds for any answer of the broker
 
@@ -53,18 +51,14 @@ class Receipts:
 @asynccontextmanager
 async def hearing(url: str, exchange: str) -> AsyncIterator[Receipts]:
     """Listen to the outcomes exchange on an exclusive queue, beside the readers of the result queue."""
-    connection = await aiormq.connect(URL(url).update_query(name="ordersync dlq receipts"))
-    try:
-        channel = await connection.channel(publisher_confirms=False)
-        declared = await channel.queue_declare("", exclusive=True, timeout=TIMEOUT)
-        queue = str(declared.queue)
-        await channel.queue_bind(queue, exchange, "outcome.#", timeout=TIMEOUT)
+    async with session(url, "ordersync dlq receipts") as opened:
+        channel = await opened.channel(publisher_confirms=False)
+        queue = await channel.declare_queue(exclusive=True, timeout=TIMEOUT)
+        await queue.bind(exchange, "outcome.#", timeout=TIMEOUT)
         receipts = Receipts()
 
-        async def heard(message: DeliveredMessage) -> None:
+        async def heard(message: IncomingMessage) -> None:
             receipts.hear(message.body)
 
-        await channel.basic_consume(queue, heard, no_ack=True, timeout=TIMEOUT)
+        await queue.consume(heard, no_ack=True, timeout=TIMEOUT)
         yield receipts
-    finally:
-        await connection.close()

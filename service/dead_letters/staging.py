@@ -9,19 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from aiormq.exceptions import (
-    ChannelAccessRefused,
-    ChannelLockedResource,
-    ChannelNotFoundEntity,
-)
-from pamqp.commands import Basic
-
 from service.clock import stamp
 from service.core.events.deliveries import Delivery
 from service.core.letters import letters
 from service.dead_letters.looker import TIMEOUT, DeadLettersError, Found, LockedOutError
-from service.rabbitmq.connection import connect
+from service.rabbitmq.connection import Channel, Connection, DeliveredMessage, connect
+from service.rabbitmq.errors import (
+    ChannelAccessRefused,
+    ChannelLockedResource,
+    ChannelNotFoundEntity,
+)
 from service.rabbitmq.topology import KEPT_LIMIT
 
 REPLAYING: Final = ".replaying"  # after the name of the letters' queue
@@ -30,7 +27,7 @@ REPLAYING: Final = ".replaying"  # after the name of the letters' queue
 class Staging:
     """The letters of one replay. Use `staging`."""
 
-    def __init__(self, channel: AbstractChannel, queue: str, id_property: str | None) -> None:
+    def __init__(self, channel: Channel, queue: str, id_property: str | None) -> None:
         self._channel, self.queue, self._id_property = channel, queue, id_property
 
     async def some(self, most: int) -> list[Found]:
@@ -55,8 +52,8 @@ class Staging:
 
     async def _next(self) -> Found | None:
         message = await self._channel.basic_get(self.queue, timeout=TIMEOUT)
-        if not isinstance(message.delivery, Basic.GetOk):
-            return None
+        if not message.delivery_tag:
+            return None  # Basic.GetEmpty
         delivery = _delivery(message, self.queue)
         return Found(delivery, letters.read(delivery, self._id_property))
 
@@ -114,7 +111,7 @@ async def left_aside(url: str, letters_queue: str) -> int:
         await connection.close()
 
 
-async def _lock(connection: AbstractConnection, queue: str) -> None:
+async def _lock(connection: Connection, queue: str) -> None:
     channel = await connection.channel()
     try:
         await channel.queue_declare(f"{queue}.lock", exclusive=True, timeout=TIMEOUT)

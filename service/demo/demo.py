@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import aiormq
 import orjson
-from aiormq.abc import DeliveredMessage
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -29,6 +27,7 @@ from service.contract.publish import Target, publish
 from service.demo.picture import as_held
 from service.demo.samples import ID_PROPERTY, LINE_ID_PROPERTY, samples
 from service.rabbitmq import topology
+from service.rabbitmq.connection import IncomingMessage, session
 from service.settings.config import Settings
 from service.settings.sections import Log
 from service.twin import TwinOptions, serve
@@ -117,13 +116,10 @@ def twin_options() -> TwinOptions:
 
 async def _in_use(url: str, queue: str) -> bool:
     """Whether somebody's events are here: the demo would carry them to the twin, and they would be gone."""
-    connection = await aiormq.connect(url)
-    try:
-        channel = await connection.channel()
-        found = await channel.queue_declare(queue, passive=True)
+    async with session(url, "ordersync demo") as opened:
+        channel = await opened.channel()
+        found = (await channel.declare_queue(queue, passive=True)).declaration_result
         return bool(found.message_count or found.consumer_count)
-    finally:
-        await connection.close()
 
 
 async def _carry(settings: Settings, console: Console) -> bool:
@@ -148,19 +144,16 @@ async def _carry(settings: Settings, console: Console) -> bool:
 
 async def _receipts(url: str, queue: str, seen: _Seen) -> None:
     """Read the outcomes, as any reader of the result queue would."""
-    connection = await aiormq.connect(url)
-    try:
-        channel = await connection.channel()
-        await channel.basic_qos(prefetch_count=500)
+    async with session(url, "ordersync demo") as opened:
+        channel = await opened.channel()
+        await channel.set_qos(prefetch_count=500)
 
-        async def read(message: DeliveredMessage) -> None:
+        async def read(message: IncomingMessage) -> None:
             seen.read(message.body)
-            await channel.basic_ack(message.delivery_tag or 0, wait=False)
+            await message.ack()
 
-        await channel.basic_consume(queue, read)
+        await (await channel.get_queue(queue)).consume(read)
         await asyncio.Future()
-    finally:
-        await connection.close()
 
 
 async def _watch(seen: _Seen, metrics: Metrics, console: Console) -> None:

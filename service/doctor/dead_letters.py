@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from aiormq.exceptions import AMQPError
-
 from service.core.letters.letters import contribution
 from service.dead_letters.looker import DeadLettersError, looking
 from service.doctor.findings import Finding, unseen
+from service.rabbitmq.errors import AMQPError
 from service.settings.sections import RabbitMQ
 
 SUBJECT: Final = "letters"

@@ -6,20 +6,20 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-import aiormq
 import orjson
-from aiormq.exceptions import (
-    AMQPError,
-    AuthenticationError,
-    InvalidFrameError,
-    ProbableAuthenticationError,
-)
 from yarl import URL
 
 from service.core.hubspot.answers import NoReply
 from service.doctor.findings import Finding, Trouble, unseen, well
 from service.doctor.neighbours import neighbours
 from service.hubspot.http import Http
+from service.rabbitmq.connection import session, version_of
+from service.rabbitmq.errors import (
+    AMQPError,
+    AuthenticationError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+)
 from service.rabbitmq.topology import (
     JOURNAL,
     Exchange,
@@ -69,7 +69,8 @@ async def _reached(url: str) -> Finding:
     where = URL(url)
     place = f"{where.host}:{where.port}"
     try:
-        connection = await aiormq.connect(where.update_query(name="ordersync doctor"))
+        async with session(url, "ordersync doctor") as opened:
+            version = version_of(opened)
     except (AuthenticationError, ProbableAuthenticationError) as error:
         found = f"{place} does not let the user {where.user} in ({error})"
         fix = "set user and password in ORDERSYNC_RABBITMQ__URL, percent-encoded"
@@ -82,9 +83,6 @@ async def _reached(url: str) -> Finding:
         said = str(error) or type(error).__name__
         found = f"{place} cannot be reached: {said}"
         return Finding("broker", found, Trouble.UNREACHABLE, REACH)
-    told = connection.server_properties.get("version", "?")
-    await connection.close()
-    version = told.decode() if isinstance(told, bytes) else str(told)
     return _recent(version, f"RabbitMQ {version} at {place}, as {where.user}")
 
 

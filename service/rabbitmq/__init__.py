@@ -2,7 +2,8 @@
 
 Its modules:
 
-    connection the one way to connect, and the errors by which a connection is lost
+    connection the only place that connects, and the errors by which a connection is lost
+    errors     the client's errors, by the names that the house knows
     wire       one connection's bytes: ours written at once, the broker's offered before aiormq reads them
     frames     AMQP's frames, as bytes
     consumer   RabbitMQ -> Delivery, and back: ack
@@ -11,5 +12,6 @@ Its modules:
     lease      no call without the broker's word that the queue is still ours
     publisher  outcomes and dead letters -> RabbitMQ, confirmed
     confirms   the publishing connection's frames -> the fate of each message
+    confirmed  messages -> RabbitMQ, confirmed, for who has time: files, letters
     topology   exchanges, queues and bindings as data
 """

@@ -6,16 +6,17 @@ said aloud on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" 
 requeue" on 3.10. The same arguments are valid on 3.10 ... 4.3.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-import aiormq
-from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import (
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel
+from yarl import URL
+
+from service.rabbitmq.connection import Session, session
+from service.rabbitmq.errors import (
     AMQPConnectionError,
     ChannelAccessRefused,
     ChannelClosed,
@@ -23,8 +24,6 @@ from aiormq.exceptions import (
     ChannelPreconditionFailed,
     InvalidFrameError,
 )
-from yarl import URL
-
 from service.settings.sections import Journal, Named
 
 # Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
@@ -67,8 +66,8 @@ class Exchange:
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
-        await channel.exchange_declare(
-            self.name, exchange_type="topic", durable=True, passive=passive, timeout=_TIMEOUT
+        await channel.declare_exchange(
+            self.name, ExchangeType.TOPIC, durable=True, passive=passive, timeout=_TIMEOUT
         )
 
 
@@ -87,7 +86,7 @@ class Queue:
 
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Declare it, or with `passive` only ask for it."""
-        await channel.queue_declare(
+        await channel.declare_queue(
             self.name,
             durable=True,
             arguments=dict(self.arguments),
@@ -118,7 +117,8 @@ class Binding:
     async def declare(self, channel: AbstractChannel, *, passive: bool) -> None:
         """Bind; AMQP has no passive way to ask."""
         if not passive:
-            await channel.queue_bind(self.queue, self.exchange, self.routing_key, timeout=_TIMEOUT)
+            queue = await channel.get_queue(self.queue, ensure=False)
+            await queue.bind(self.exchange, self.routing_key, timeout=_TIMEOUT)
 
 
 Part = Exchange | Queue | Binding
@@ -230,36 +230,23 @@ async def _each(
     url: str, wanted: Topology, *, passive: bool
 ) -> list[tuple[Part, TopologyError | None]]:
     """Every part with its fault. A refusal closes the channel, so each part has one of its own."""
-    async with _connection(url) as connection:
-        return [(part, await _one(connection, part, passive=passive)) for part in wanted.parts]
+    try:
+        async with session(url, "ordersync topology", within=_TIMEOUT) as opened:
+            return [(part, await _one(opened, part, passive=passive)) for part in wanted.parts]
+    except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
+        raise AMQPConnectionError(
+            f"the broker let the user in, but not to the virtual host {URL(url).path!r}"
+        ) from None
 
 
-async def _one(
-    connection: AbstractConnection, part: Part, *, passive: bool
-) -> TopologyError | None:
-    channel = await connection.channel()
+async def _one(opened: Session, part: Part, *, passive: bool) -> TopologyError | None:
+    channel = await opened.channel()
     try:
         await part.declare(channel, passive=passive)
     except ChannelClosed as error:
         return _fault(part, error)
     await channel.close()
     return None
-
-
-@asynccontextmanager
-async def _connection(url: str) -> AsyncIterator[AbstractConnection]:
-    address = URL(url).update_query(name="ordersync topology")
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            connection = await aiormq.connect(address)
-    except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
-        raise AMQPConnectionError(
-            f"the broker let the user in, but not to the virtual host {address.path!r}"
-        ) from None
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _fault(part: Part, error: ChannelClosed) -> TopologyError:
