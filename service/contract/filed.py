@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from service.core.events.deliveries import Delivery
+from service.core.events.deliveries import Delivery, OwnProperties
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Fault, Malformed
 from service.core.events.order_event import STRUCTURED
@@ -27,22 +27,6 @@ class Doubt(NamedTuple):
     column: str
     text: str
     advice: str
-
-
-@dataclass(slots=True)
-class _Properties:
-    """A message's, of which a file has two."""
-
-    content_type: str | None
-    headers: Any
-    content_encoding: str | None = None
-    delivery_mode: int | None = None
-    correlation_id: str | None = None
-    reply_to: str | None = None
-    message_id: str | None = None
-    timestamp: datetime | None = None
-    message_type: str | None = None
-    app_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +76,7 @@ def _placed(fault: Fault, columns: Mapping[str, str]) -> Fault:
 
 def read(filed: Filed, id_property: str | None) -> Contribution | Malformed:
     """What the service would make of it."""
-    properties = _Properties(filed.content_type, dict(filed.headers) or None)
+    properties = OwnProperties(content_type=filed.content_type, headers=dict(filed.headers) or None)
     delivery = Delivery(
         epoch=0,
         tag=0,

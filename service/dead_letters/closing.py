@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from pamqp.commands import Basic
-
+from service.core.events.deliveries import OwnProperties
 from service.core.events.events import Contribution
 from service.core.hubspot import calls, staleness
 from service.core.hubspot.replies import Missing
@@ -137,5 +136,5 @@ async def _closed(
 def _outcome(found: Found, exchange: str, moot: Moot, stamp: datetime) -> Replay:
     record = moot.held.record_id if moot.held is not None else None
     told = conclude_moot(moot.event, found.letter.replays, record, stamp)
-    like = Basic.Properties(content_type=told.content_type, correlation_id=told.correlation_id)
+    like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)
     return Replay(exchange, told.routing_key, told.body, {}, like)

@@ -13,9 +13,9 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Final, Self
 
 import orjson
-from pamqp.commands import Basic
 
 from service.clock import stamp
+from service.core.events.deliveries import OwnProperties
 from service.core.letters.letters import unanswered
 from service.core.letters.replays import Inputs, Replay, Report
 from service.core.letters.sieve import Groups, Sieve, Unmatched
@@ -246,7 +246,7 @@ class Office:
 
     def _outcome(self, found: Found) -> Replay:
         told = conclude_undelivered(found.delivery, found.letter, self.id_property or "", stamp())
-        like = Basic.Properties(content_type=told.content_type, correlation_id=told.correlation_id)
+        like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)
         return Replay(self.outcomes_exchange, told.routing_key, told.body, {}, like)
 
     async def _matching(

@@ -44,6 +44,22 @@ class Properties(Protocol):
     app_id: str | None
 
 
+@dataclass(slots=True, kw_only=True)
+class OwnProperties:
+    """Properties of a message of our own making."""
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Any = None
+    delivery_mode: int | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    message_id: str | None = None
+    timestamp: datetime | None = None
+    message_type: str | None = None
+    app_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
     """One AMQP message handed to us. It exists until it is settled, or until its epoch ends."""
