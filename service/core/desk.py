@@ -184,7 +184,8 @@ class Desk:
         """Its calls are over, with one fate for each slot."""
         del self._out[departure.number]
         batch, verdicts = progressed(departure.batch, fates)
-        pause = self.gate.note([slot.order for slot in batch.slots], verdicts, now)
+        pause = self.gate.note(batch, verdicts, now)
+        verdicts = self.gate.weigh(batch, verdicts, now)
         policy = self._policies.retry if self._calling else NEVER
         steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
         for step in steps:

@@ -47,6 +47,7 @@ class Code(StrEnum):
     ORDER_NOT_FOUND = "order_not_found", Kind.REJECTED
     CONFLICT = "conflict", Kind.REJECTED
     REFUSED = "refused", Kind.REJECTED
+    REFUSED_ALONE = "refused_alone", Kind.REJECTED
     ORDER_EXISTS = "order_exists", Kind.REJECTED
     STAGE_UNKNOWN = "stage_unknown", Kind.REJECTED
     LINE_ITEM_REJECTED = "line_item_rejected", Kind.REJECTED

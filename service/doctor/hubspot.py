@@ -9,7 +9,8 @@ import orjson
 
 from service.clock import stamp
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.probe import probe
+from service.core.hubspot.calls import find
+from service.core.hubspot.probe import KEY
 from service.core.hubspot.replies import read_keys
 from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
@@ -170,7 +171,7 @@ class _Visit:
 
     async def _tried(self, name: str, refused: BatchReply) -> Finding:
         """Its definition may not be read: try it, as the service's own probe does."""
-        call = probe(name)
+        call = find([KEY], name)
         answer = await self._post(call.endpoint, call.body)
         match read_keys(call, answer, name)[0]:
             case Halted(reason):

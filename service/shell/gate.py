@@ -6,8 +6,10 @@ import structlog
 
 from service.core.desk import Desk
 from service.core.hubspot.pauses import Doubt, Pause
-from service.core.hubspot.probe import probe, trouble
+from service.core.hubspot.probe import probe
+from service.core.hubspot.verdicts import Where
 from service.core.intake.gate import Close, Open, ProbeFailed, Resumed, Standing, Wait
+from service.core.reasons import Reason
 from service.shell.line import Line
 from service.shell.ports import Shell
 from service.shell.wake import Wake
@@ -72,9 +74,7 @@ class Gatekeeper:
                     self._channels.up()
 
     async def _ask(self, question: Standing | Doubt) -> None:
-        call = probe(self._id_property)
-        reply = await self._line.call(call, "probe")
-        found = trouble(call, reply, self._id_property)
+        found = await self._probe(question.where)
         match self._desk.answered(question, found, self._shell.now()):
             case Resumed(seconds):
                 self._metrics.pauses.end()
@@ -89,3 +89,14 @@ class Gatekeeper:
                 self.begun(pause)
             case None:
                 pass
+
+    async def _probe(self, where: Where) -> Reason | None:
+        asking = probe(where, self._id_property)
+        call = next(asking)
+        while True:
+            reply = await self._line.call(call, "probe")
+            try:
+                call = asking.send(reply)
+            except StopIteration as end:
+                found: Reason | None = end.value
+                return found

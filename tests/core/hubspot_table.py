@@ -13,7 +13,7 @@ import orjson
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.flows import flow_for
-from service.core.hubspot.pauses import Pause, Pulse
+from service.core.hubspot.pauses import Doubt, Pulse
 from service.core.hubspot.verdicts import (
     Applied,
     Cause,
@@ -440,19 +440,14 @@ SECTIONS = (
                 "refused in company",
                 "it names the holder of the value",
             ),
-            _row(
-                "too large",
-                "413",
-                "refused in company",
-                "refused in company",
-                "HTTP; no size is documented",
-            ),
         ),
     ),
     Section(
         "Faults of the set-up",
-        "Nobody's event is condemned. Intake pauses, held events go back to the queue, a probe that writes"
-        " nothing finds out when to go on, and the log says what to fix.",
+        "What HubSpot says of the set-up, one order may meet alone. So it is a suspicion: a probe that writes"
+        " nothing, and orders tried alone, tell whose fault it is. Where it is everybody's, intake pauses, the"
+        " probe finds out when to go on, and the log says what to fix. The order that alone meets it again and"
+        " again, while others are written, is rejected as `refused_alone`.",
         (
             _row(
                 "no such token",
@@ -690,6 +685,13 @@ SECTIONS = (
                 "hubspot-api-ruby#187",
             ),
             _row(
+                "too large",
+                "413",
+                "again: unrecognised, in doubt",
+                "again: unrecognised, in doubt",
+                "HTTP; no size is documented",
+            ),
+            _row(
                 "400 and an empty object",
                 "400-empty-object",
                 "again: unrecognised, in doubt",
@@ -792,9 +794,10 @@ def told(verdict: Verdict, *, operation: str = "upsert") -> str:
 def then(row: Row) -> str:
     """What the service does next, asked of the core."""
     taken, verdicts, numbers = batch_of(row.operation), judge(row), count(1)
-    pause = Pulse().note([s.order for s in taken.slots], verdicts, 0.0)
-    if isinstance(pause, Pause):
-        return f"pause of {pause.seconds:g} s, then a probe"
+    pulse = Pulse()
+    doubt = pulse.note(taken, verdicts, 0.0)
+    if isinstance(doubt, Doubt):
+        return f"a probe; a pause of {pulse.confirmed(doubt).seconds:g} s if it fails, too; else tried apart"
     steps = decide(taken, verdicts, RetryPolicy(), 0.0, lambda: 1.0, lambda: next(numbers))
     said = [_next(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
     if said[0] == said[1]:
@@ -868,7 +871,7 @@ The verdicts:
 | in doubt | the write may have happened, so `created` can't be known when it is sent again |
 | refused in company | the whole call was refused and this order is not accused: it goes on without the accused, or the batch is halved |
 | suspect | the answer points at this order among others and proves nothing: tried apart from the rest |
-| pause | nobody's event is at fault: intake stops, what is held goes back to the queue, a probe finds out when to go on |
+| pause | about the set-up or HubSpot as a whole, unless one order meets it alone: a probe is asked. Where it meets the same, intake stops until it is answered; nobody is condemned |
 
 Sources are named where HubSpot's behaviour is recorded or documented. The words of an answer do not matter
 unless the table says so; every field of it may be missing."""

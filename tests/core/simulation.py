@@ -23,7 +23,7 @@ from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
-from service.core.hubspot.probe import probe, trouble
+from service.core.hubspot.probe import probe
 from service.core.hubspot.requests import Call
 from service.core.intake.gate import Close, Open, Wait
 from service.core.policies import Policies
@@ -371,15 +371,24 @@ class Process:
         if isinstance(question, float):
             return question
         self._asking = True
-        call = probe(ID_PROPERTY)
-        self._spend()
+        asking = probe(question.where, ID_PROPERTY)
+
+        def ask(call: Call) -> None:
+            self._spend()
+            assert isinstance(call, BatchCall)
+            world.call(self, call, None, heard)
 
         def heard(reply: BatchReply | NoReply) -> None:
-            self._asking = False
-            desk.answered(question, trouble(call, reply, ID_PROPERTY), world.now)
-            self.carry()
+            try:
+                following = asking.send(reply)
+            except StopIteration as end:
+                self._asking = False
+                desk.answered(question, end.value, world.now)
+                self.carry()
+            else:
+                self._when_in_budget(partial(ask, following))
 
-        world.call(self, call, None, heard)
+        ask(next(asking))
         return FOREVER
 
     def _spend(self) -> None:

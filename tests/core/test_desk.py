@@ -11,6 +11,7 @@ from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
 from service.core.hubspot.budget import FOREVER, BudgetPolicy
+from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Rejected, Retryable, Verdict
 from service.core.intake.crashes import CONDEMNED, SUSPECTED, Suspected
 from service.core.intake.gate import Resumed, Standing, Wait
@@ -196,25 +197,53 @@ def test_what_was_not_permitted_waits_again_as_far_as_it_is_ours():
     assert [slot.order.key for slot in again.batch.slots] == ["A-2"]
 
 
+def _pause(desk: Desk, now: float = 1.0) -> None:
+    """A call is halted, and so is the probe."""
+    assert _carry(desk, Halted(REASON), now=now).closing is None
+    doubt = desk.gate.question(now)
+    assert isinstance(doubt, Doubt)
+    assert isinstance(desk.answered(doubt, REASON, now), Pause)
+
+
 def test_in_a_pause_nothing_departs_and_nobody_is_given_up():
     desk = _desk()
-    for n in range(3):
+    for n in range(2):
         desk.arrive(_came(f"e{n}", f"A-{n}", a="1"), 0.0)
+    under_way = desk.depart(1.0)
+    assert under_way is not None
+    desk.arrive(_came("e2", "A-2", a="1"), 0.0)
+    _pause(desk)
     alone = Retryable(REASON, Cause.RECORD)
 
-    judgement = _carry(desk, Halted(REASON), alone, alone)
-    assert judgement.pause is not None
-    assert judgement.closing is None
+    assert desk.judged(under_way, (alone, alone), 1.0, STAMP, lambda: 0.5).closing is None
     assert desk.depart(99.0) is None
     assert desk.wait(99.0, line=0.0) == FOREVER
 
     question = desk.gate.question(99.0)
     assert isinstance(question, Standing)
     assert isinstance(desk.answered(question, None, 99.0), Resumed)
-    departure = desk.depart(99.0)
-    assert departure is not None
-    assert [slot.failures for slot in departure.batch.slots] == [0, 0, 0], "forgiven"
-    assert [slot.attempts for slot in departure.batch.slots] == [1, 1, 1]
+    departures = [desk.depart(99.0), desk.depart(99.0)]
+    slots = [slot for each in departures if each is not None for slot in each.batch.slots]
+    assert [slot.failures for slot in slots] == [0, 0, 0], "forgiven"
+    assert [slot.attempts for slot in slots] == [1, 1, 1]
+
+
+def test_what_one_order_alone_meets_is_its_refusal():
+    """The desk asks, weighs and concludes; core.hubspot.suspicion says when."""
+    desk = _desk()
+    desk.arrive(_came(), 0.0)
+    now, judgement = 0.0, None
+    while judgement is None or judgement.closing is None:
+        now += 100.0
+        judgement = _carry(desk, Halted(REASON), now=now)
+        question = desk.gate.question(now)
+        if isinstance(question, Doubt):
+            desk.answered(question, None, now + 1.0)
+
+    assert judgement.pause is None
+    (verdict,) = judgement.verdicts
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason.code is Code.REFUSED_ALONE
 
 
 def test_stopping_takes_nothing_in_and_is_done_when_all_is_settled():
@@ -244,7 +273,7 @@ def test_stopping_is_over_with_the_grace_or_where_nothing_can_be_settled():
 
     paused = _desk()
     paused.arrive(_came(), 0.0)
-    _carry(paused, Halted(REASON))
+    _pause(paused)
     paused.drain(1.0)
     assert paused.done(1.0)
 

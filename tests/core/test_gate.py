@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.events.order_event import Order
 from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import OUTAGE_CALLS, Doubt, Pause
-from service.core.hubspot.verdicts import Applied, Cause, Halted, Retryable
+from service.core.hubspot.suspicion import ALONE
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Retryable, Where
 from service.core.intake.custody import Custody
 from service.core.intake.gate import (
     HANGING,
@@ -24,10 +24,11 @@ from service.core.intake.gate import (
     rest,
 )
 from service.core.reasons import Code, Reason
-from tests.strategies import delivery
+from tests.strategies import ID_PROPERTY, batch, contribution, delivery, slot
 
 LONGEST = 1740.0
-ONE = [Order("k", "A-1")]
+ONE = batch(slot(contribution(key="A-1")))
+HERE = Where("records", "upsert", "orders", id_property=ID_PROPERTY)
 REASON = Reason(Code.UNAUTHENTICATED, "no such token", 401)
 FAILED = [Retryable(Reason(Code.SERVER_ERROR, "503", 503), Cause.SERVER)]
 
@@ -42,7 +43,10 @@ def _custody(*, epoch: int = 1, returns: int = 0) -> Custody:
 
 def _paused(now: float = 0.0) -> Gate:
     gate = Gate(LONGEST)
-    assert gate.note(ONE, [Halted(REASON)], now) == Pause(REASON, 1.0)
+    assert gate.note(ONE, [Halted(REASON)], now) is None
+    doubt = gate.question(now)
+    assert isinstance(doubt, Doubt)
+    assert gate.answered(doubt, REASON, now) == Pause(REASON, 1.0, HERE)
     return gate
 
 
@@ -90,10 +94,22 @@ def test_a_probe_that_fails_is_asked_again_later_and_later():
 
 def test_an_answer_to_an_old_question_says_nothing():
     gate, doubt = _doubtful()
-    assert gate.note(ONE, [Halted(REASON)], 0.5) == Pause(REASON, 1.0)
+    begun = gate.answered(doubt, REASON, 0.5)
+    assert isinstance(begun, Pause)
 
     assert gate.answered(doubt, None, 1.0) is None
+    assert gate.reason == begun.reason
+
+
+def test_orders_that_meet_it_alone_one_after_the_other_are_a_pause_without_a_question():
+    gate = Gate(LONGEST)
+    orders = [batch(slot(contribution(key=f"A-{n}"))) for n in range(ALONE)]
+
+    said = [gate.note(order, [Halted(REASON)], 0.0) for order in orders]
+
+    assert said == [None] * (ALONE - 1) + [Pause(REASON, 1.0, HERE)]
     assert gate.reason == REASON
+    assert gate.weigh(orders[0], [Halted(REASON)], 0.0) == (Halted(REASON, 1.0),)
 
 
 def test_a_second_reason_to_pause_changes_nothing():

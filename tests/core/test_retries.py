@@ -12,6 +12,7 @@ from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejec
 from service.core.reasons import Code, Reason
 from service.core.settlement.retries import (
     CEILING,
+    HALTED,
     THROTTLED,
     Exhausted,
     Finish,
@@ -98,12 +99,12 @@ def test_a_refusal_that_may_have_been_written_leaves_a_doubt():
     assert _again(step).ambiguous
 
 
-def test_a_failed_call_is_tried_again_together_after_a_while_and_later_in_halves():
+def test_a_failed_call_is_tried_again_together_after_a_while_and_later_apart():
     first = [_again(s) for s in _decide(batch(*_slots(4)), [_failed()] * 4)]
     assert {(s.company, s.not_before, s.failures) for s in first} == {(1, 10.5, 1)}
 
     second = [_again(s) for s in _decide(batch(*first), [_failed()] * 4)]
-    assert [s.company for s in second] == [1, 1, 2, 2]
+    assert [s.company for s in second] == [1, 2, 2, 3]  # the first alone, the rest in halves
     assert {s.not_before for s in second} == {11.0}
 
 
@@ -150,8 +151,28 @@ def test_a_suspicion_outlives_a_throttle():
     """Set free, the suspects would have the next whole batch refused again."""
     suspects = [_again(s) for s in _decide(batch(*_slots(4)), [Refused(REASON)] * 4)][:2]
 
-    for said in (_failed(Cause.THROTTLE), Halted(REASON)):
-        assert [_again(s).company for s in _decide(batch(*suspects), [said] * 2)] == [1, 1]
+    again = [_again(s) for s in _decide(batch(*suspects), [_failed(Cause.THROTTLE)] * 2)]
+
+    assert [s.company for s in again] == [1, 1]
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 100])
+def test_a_halted_call_is_taken_apart_the_first_alone(number):
+    """What one order meets alone is no reason to stop the others."""
+    steps = _decide(batch(*_slots(number)), [Halted(REASON, 3600.0)] * number)
+
+    companies = [_again(s).company for s in steps]
+    assert all(companies)
+    assert companies.count(companies[0]) == 1
+    assert len(set(companies)) == min(number, 3)
+    if number > 1:
+        assert {_again(s).not_before for s in steps} == {10.0 + HALTED}
+
+
+def test_halted_by_name_it_travels_without_those_that_were_written():
+    said = [Applied("1", None), Halted(REASON), Applied("2", None)]
+
+    assert _again(_decide(batch(*_slots(3)), said)[1]).company
 
 
 def test_after_the_last_attempt_it_is_exhausted():

@@ -16,5 +16,6 @@ Its modules:
     budget     when the next call may leave
     concurrency  how many calls may be in flight
     pauses     when calls must stop, and when to try again
-    probe      a call that writes nothing, to find out whether HubSpot answers
+    suspicion  whether a fault is everybody's or one order's
+    probe      requests that write nothing, to find out whether HubSpot takes such requests
 """

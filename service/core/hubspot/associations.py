@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from service.core.hubspot.answers import name_of, objects, problem
-from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Verdict
+from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Verdict, Where
 from service.core.reasons import Code, Reason
 
 # Documented since 2025-02-10: create 2,000 pairs, read 1,000 records; archive 100 records.
@@ -68,6 +68,11 @@ class LinkCall:
         """Its kind, in metrics and logs."""
         return f"link/{self.endpoint}"
 
+    @property
+    def where(self) -> Where:
+        """Where it asks."""
+        return Where("links", self.endpoint, self.object, self.to)
+
 
 @dataclass(frozen=True, slots=True)
 class LinksFound:
@@ -115,6 +120,11 @@ def remove(to: str, pairs: Sequence[Pair], origin: str = "orders") -> LinkCall:
         for each, targets in by_origin.items()
     ]
     return LinkCall("archive", origin, to, tuple(pairs), orjson.dumps({"inputs": inputs}))
+
+
+def no_links(endpoint: LinkEndpoint, to: str, origin: str) -> LinkCall:
+    """A call about no links."""
+    return LinkCall(endpoint, origin, to, (), b'{"inputs":[]}')
 
 
 # --- answers ---------------------------------------------------------------------------------------

@@ -10,14 +10,16 @@ result could not be matched to its record (HubSpot's order of results is not the
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from service.core.events.order_event import RECORD_ID
+from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
 from service.core.waiting.slots import Slot
 
+ORDERS: Final = "orders"
 WriteEndpoint = Literal["create", "upsert", "update"]
 Endpoint = Literal["create", "upsert", "update", "archive", "read"]
 
@@ -40,7 +42,7 @@ class BatchCall:
     inputs: tuple[Input, ...]
     body: bytes
     archived: bool = False  # of a read: look among the archived records (`?archived=true`)
-    object: str = "orders"
+    object: str = ORDERS
 
     @property
     def size(self) -> int:
@@ -51,6 +53,11 @@ class BatchCall:
     def name(self) -> str:
         """Its kind, in metrics and logs."""
         return self.endpoint
+
+    @property
+    def where(self) -> Where:
+        """Where it asks."""
+        return Where("records", self.endpoint, self.object, id_property=self.id_property)
 
 
 def write(batch: Batch, name: str) -> BatchCall:
@@ -176,3 +183,18 @@ def look_up(
 def discard(object_type: str, ids: Sequence[str]) -> BatchCall:
     """`batch/archive` of records of any type, by record id."""
     return replace(archive([(each, each) for each in ids], RECORD_ID), object=object_type)
+
+
+# --- calls that write nothing -----------------------------------------------------------------------------
+
+
+def touch(object_type: str, id_property: str, key: str) -> BatchCall:
+    """`batch/update` of a key that no record has, with no value: updates create nothing."""
+    body = {"inputs": [_document(Input(key, key, "", {}), "update", id_property)]}
+    inputs = (Input(key, key, "", {}),)
+    return BatchCall("update", id_property, inputs, orjson.dumps(body), object=object_type)
+
+
+def nothing(object_type: str, endpoint: Endpoint) -> BatchCall:
+    """A write of no records."""
+    return BatchCall(endpoint, "", (), b'{"inputs":[]}', object=object_type)

@@ -4,31 +4,34 @@ Law: an outage, a full day's limit, a bad token, a wrong set-up is nobody's dead
 held waits (intake.gate), and a probe that writes nothing finds out when to go on. Resuming is cautious: as
 long as no write succeeded since, the next pause is twice as long.
 
-A throttle passes by itself; one that outlasts LONG_THROTTLE is a pause like an outage.
+Nothing that one order may meet alone stops everybody. What calls say of HubSpot as a whole, they only suspect
+(`Doubt`); a probe, which no order is in, decides. Where the probe is answered and the orders' calls are not,
+they are tried alone: when ALONE of them have met it one after the other, it is everybody's
+(service/core/hubspot/suspicion.py).
 
-An outage is evidenced by calls that fail as a whole, one after the other, for more than one order, while
-none succeeds. Where only one order fails and no other is there to tell, a probe is asked before the order
-is blamed (`Doubt`).
+A throttle passes by itself; one that outlasts LONG_THROTTLE is a doubt like any other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from service.core.events.order_event import Order
+from service.core.hubspot.suspicion import ALONE, Suspicion, about_no_order, throttled, where_of
 from service.core.hubspot.verdicts import (
     Applied,
-    Cause,
     Halted,
     Refused,
     Rejected,
     Retryable,
     Verdict,
+    Where,
 )
 from service.core.reasons import Code, Reason
+from service.core.waiting.backlog import Batch
 
-OUTAGE_CALLS: Final = 4  # failed calls in a row
-OUTAGE_ORDERS: Final = 2  # distinct orders among them
+OUTAGE_CALLS: Final = (
+    4  # failed calls in a row after which a probe is asked, and so many more, the next
+)
 LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
 FIRST: Final = 1.0  # seconds before the first probe
 LONGEST: Final = 300.0  # that HubSpot may ask for
@@ -40,66 +43,73 @@ _DOUBLINGS: Final = 11  # enough for both; 2**1024 is no float, and a night has 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One order's calls keep failing and no other order tells: ask HubSpot before blaming the order."""
+    """It may be everybody's: ask HubSpot, by a probe there, before anybody is blamed or paused."""
 
     reason: Reason
+    where: Where
+    after: float | None = None  # seconds that HubSpot asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stop intake for `seconds`, then probe."""
+    """Stop intake for `seconds`, then probe there."""
 
     reason: Reason
     seconds: float
+    where: Where
 
 
 class Pulse:
     """What the answers say about HubSpot as a whole."""
 
     def __init__(self) -> None:
-        self._failed_calls = 0
-        self._failed_orders: set[Order] = set()
+        self._suspicion = Suspicion()
         self._pauses = 0  # in a row, with no write between
         self._throttles: tuple[float, float] | None = None  # the first and the last in a row
 
-    def note(
-        self, orders: Sequence[Order], verdicts: Sequence[Verdict], now: float
-    ) -> Pause | Doubt | None:
-        """Take in one call's verdicts; a Pause where they say that it is not about these orders."""
-        for verdict in verdicts:
-            if isinstance(verdict, Halted):
-                return self._pause(verdict.reason, verdict.after)
-        if throttle := self._throttle(verdicts, now):
+    def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Pause | Doubt | None:
+        """Take in one call's verdicts; says where they may not be about these orders, or are not."""
+        self._suspicion.note(batch, verdicts, now)
+        if any(isinstance(verdict, Applied | Rejected | Refused) for verdict in verdicts):
+            self._pauses = 0
+        if throttle := self._throttle(batch, verdicts, now):
             return throttle
-        failures = [v for v in verdicts if isinstance(v, Retryable) and v.cause is Cause.SERVER]
-        if len(failures) < len(verdicts):
-            self._alive(verdicts)
+        if not all(about_no_order(verdict) for verdict in verdicts):
             return None
-        self._failed_calls += 1
-        self._failed_orders.update(orders)
-        if self._failed_calls < OUTAGE_CALLS:
-            return None
-        last = failures[-1].reason
-        message = f"HubSpot fails every call: {last.message}"
-        outage = Reason(Code.OUTAGE, message, last.http_status, last.category, last.correlation_id)
-        return (
-            self._pause(outage, None)
-            if len(self._failed_orders) >= OUTAGE_ORDERS
-            else Doubt(outage)
-        )
+        return self._suspect(batch, verdicts, now)
+
+    def weigh(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> tuple[Verdict, ...]:
+        """The verdicts, noted before, as what is proven makes them: a Halted may be one order's refusal."""
+        return self._suspicion.weigh(batch, verdicts, now)
 
     def confirmed(self, doubt: Doubt) -> Pause:
-        """The probe failed too: it is HubSpot."""
-        return self._pause(doubt.reason, None)
+        """The probe failed too: it is everybody's."""
+        return self._pause(doubt.reason, doubt.after, doubt.where)
+
+    def passed(self, doubt: Doubt, now: float) -> None:
+        """The probe was answered: requests of this kind get through, these orders' do not."""
+        self._suspicion.passed(doubt.where, now)
 
     def probe_failed(self, probes: int) -> float:
         """Seconds until the next probe, after `probes` failed in this pause."""
         return float(min(SELDOM, FIRST * 2 ** min(probes, _DOUBLINGS)))
 
-    def _throttle(self, verdicts: Sequence[Verdict], now: float) -> Pause | None:
-        """A Pause where nothing but throttles was heard for too long."""
+    def _suspect(
+        self, batch: Batch, verdicts: Sequence[Verdict], now: float
+    ) -> Pause | Doubt | None:
+        row, where = self._suspicion.row(batch), where_of(batch, verdicts)
+        reason, after = _trouble(verdicts)
+        if len(row.alone) >= ALONE:
+            return self._pause(reason, after, where)
+        halted = any(isinstance(verdict, Halted) for verdict in verdicts)
+        if row.calls % OUTAGE_CALLS == 0 or (halted and self._suspicion.quiet(batch, where, now)):
+            return Doubt(reason, where, after)
+        return None
+
+    def _throttle(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Doubt | None:
+        """A doubt where nothing but throttles was heard for too long."""
         last = verdicts[-1]
-        if not (isinstance(last, Retryable) and all(_throttled(each) for each in verdicts)):
+        if not (isinstance(last, Retryable) and all(throttled(each) for each in verdicts)):
             self._throttles = None
             return None
         first, before = self._throttles or (now, now)
@@ -108,21 +118,21 @@ class Pulse:
         if now - first < LONG_THROTTLE:
             return None
         self._throttles = None
-        return self._pause(last.reason, last.after)
+        return Doubt(last.reason, where_of(batch, verdicts), last.after)
 
-    def _alive(self, verdicts: Sequence[Verdict]) -> None:
-        self._failed_calls = 0
-        self._failed_orders.clear()
-        if any(isinstance(verdict, Applied | Rejected | Refused) for verdict in verdicts):
-            self._pauses = 0
-
-    def _pause(self, reason: Reason, after: float | None) -> Pause:
-        self._failed_calls = 0
-        self._failed_orders.clear()
+    def _pause(self, reason: Reason, after: float | None, where: Where) -> Pause:
+        self._suspicion.drop()
         seconds = min(LONGEST_IN_VAIN, FIRST * 2 ** min(self._pauses, _DOUBLINGS))
         self._pauses += 1
-        return Pause(reason, max(seconds, min(after or 0.0, LONGEST)))
+        return Pause(reason, max(seconds, min(after or 0.0, LONGEST)), where)
 
 
-def _throttled(verdict: Verdict) -> bool:
-    return isinstance(verdict, Retryable) and verdict.cause is Cause.THROTTLE
+def _trouble(verdicts: Sequence[Verdict]) -> tuple[Reason, float | None]:
+    """Of a call that says nothing about its orders: what it says instead, and how long to wait."""
+    for verdict in verdicts:
+        if isinstance(verdict, Halted):
+            return verdict.reason, verdict.after
+    last = next(v.reason for v in reversed(verdicts) if isinstance(v, Retryable))
+    return replace(
+        last, code=Code.OUTAGE, message=f"HubSpot fails every call: {last.message}"
+    ), None

@@ -10,7 +10,7 @@ A refusal of a whole call says that something in it is bad. Who, is for the answ
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from service.core.hubspot import blame
 from service.core.hubspot.answers import (
@@ -24,6 +24,7 @@ from service.core.hubspot.answers import (
 )
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.index import Index
+from service.core.hubspot.requests import Call
 from service.core.hubspot.verdicts import (
     Applied,
     Cause,
@@ -45,7 +46,6 @@ _WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})
 _OURS: Final = ("Invalid input JSON", "Invalid JSON input")
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})  # about the records, if not the set-up
 
-_TOO_LARGE: Final = frozenset({413, 414})  # half of the call may do
 
 _UNRESOLVED: Final = Retryable(
     Reason(Code.UNCONFIRMED, "HubSpot answered without a word about this record"),
@@ -74,13 +74,30 @@ class Missing:
 
 def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple[Verdict, ...]:
     """A verdict for every input of a write. `configured` is the set-up's identifying property."""
+    if isinstance(reply, NoReply):
+        return (_no_reply(reply),) * len(call.inputs)
+    shared = about_the_call(call, reply, configured)
+    if shared is not None:
+        return (shared,) * len(call.inputs)
+    if 200 <= reply.status < 300:
+        return _accepted(call, reply, configured)
+    said = problem(document(reply) or {}, correlation_id(reply))
+    return blame.whole_call(call, said, reply.status)
+
+
+def about_the_call(call: Call, reply: BatchReply | NoReply, configured: str) -> Verdict | None:
+    """What an answer says of all records alike; None: it speaks of the records themselves."""
     match reply:
         case NoReply():
-            return (_no_reply(reply),) * len(call.inputs)
+            return _no_reply(reply)
         case BatchReply(status=status) if 200 <= status < 300:
-            return _accepted(call, reply, configured)
-        case BatchReply():  # pragma: no branch  (the union is closed)
-            return _refused(call, reply, configured)
+            done = status == DONE and call.endpoint == "archive"
+            return None if done or document(reply) is not None else _unreadable(reply)
+        case BatchReply():
+            verdict = _refused(call, reply, configured)
+            return replace(verdict, where=call.where) if isinstance(verdict, Halted) else verdict
+        case _:
+            assert_never(reply)
 
 
 def vague(reply: BatchReply | NoReply) -> bool:
@@ -178,9 +195,7 @@ def _unjudged(said: Problem, reply: BatchReply) -> Retryable:
 def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
     if call.endpoint == "archive" and reply.status == DONE:
         return tuple(Applied(i.id, None) for i in call.inputs)
-    body = document(reply)
-    if body is None:
-        return (_unreadable(reply),) * len(call.inputs)
+    body = document(reply) or {}
     index = Index(call)
     verdicts: list[Verdict | None] = [None] * len(call.inputs)
     for result in objects(body, "results"):
@@ -228,19 +243,15 @@ def _resolve(
 # --- everything else: the call as a whole -----------------------------------------------------------------
 
 
-def _refused(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
+def _refused(call: Call, reply: BatchReply, configured: str) -> Verdict | None:
     body = document(reply)
     said = problem(body or {}, correlation_id(reply))
     if body is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
-        shared: Verdict | None = _unreadable(reply)  # a firewall's page: not HubSpot's verdict
-    else:
-        shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
+        return _unreadable(reply)  # a firewall's page: not HubSpot's verdict
+    shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
     if shared is not None:
-        return (_paused_if_long(shared),) * len(call.inputs)
-    too_large = reply.status in _TOO_LARGE and len(call.inputs) > 1
-    if not blame.is_final(said) and not too_large:
-        return (_unjudged(said, reply),) * len(call.inputs)
-    return blame.whole_call(call, said, reply.status)
+        return _paused_if_long(shared)
+    return None if blame.is_final(said) else _unjudged(said, reply)
 
 
 def _named(said: Problem, call: BatchCall, reply: BatchReply, configured: str) -> Verdict:
@@ -248,15 +259,14 @@ def _named(said: Problem, call: BatchCall, reply: BatchReply, configured: str) -
     return _set_up(said, 0, call, configured) or blame.verdict_of(said, reply.status)
 
 
-def _set_up(said: Problem, status: int, call: BatchCall, configured: str) -> Verdict | None:
-    halted = blame.set_up_fault(said, status, call.id_property)
-    if (
-        halted is not None
-        and halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE
-        and call.id_property != configured
-    ):
+def _set_up(said: Problem, status: int, call: Call, configured: str) -> Halted | Rejected | None:
+    id_property = call.where.id_property
+    halted = blame.set_up_fault(said, status, id_property)
+    if halted is None:
+        return None
+    if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and id_property != configured:
         return Rejected(halted.reason)  # the event itself asked for that property
-    return halted
+    return replace(halted, where=call.where)
 
 
 def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911  (a table of statuses)

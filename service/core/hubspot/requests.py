@@ -5,6 +5,7 @@ from typing import Literal
 
 from service.core.hubspot.associations import LinkCall
 from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.verdicts import Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class ListCall:
     def name(self) -> str:
         """Its kind, in metrics and logs."""
         return self.endpoint
+
+    @property
+    def where(self) -> Where:
+        """Where it asks."""
+        return Where("list", self.endpoint, self.object, self.to)
 
 
 Call = BatchCall | LinkCall | ListCall

@@ -7,6 +7,7 @@ who is to blame. `Halted` is a fault of the set-up or of HubSpot as a whole: no 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, NamedTuple
 
 from service.core.reasons import Reason
 from service.core.waiting.parts import Progress
@@ -75,12 +76,23 @@ class Refused:
     ambiguous: bool = False  # of a 2xx: the write may have happened
 
 
+class Where(NamedTuple):
+    """A kind of request. A probe asks at the same place, about nobody."""
+
+    kind: Literal["records", "links", "list"]
+    endpoint: str
+    object: str
+    to: str = ""  # of links: the far end's object type
+    id_property: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """Nobody's event is at fault: stop, say what to fix, probe, go on."""
+    """It is about the set-up, or about HubSpot as a whole, unless one order alone meets it (core.hubspot.suspicion)."""
 
     reason: Reason
     after: float | None = None
+    where: Where | None = None  # the request that was answered so
 
 
 Verdict = Applied | Stale | Rejected | Retryable | Refused | Halted

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from service.core.events.order_event import Order
 from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import Doubt, Pause, Pulse
-from service.core.hubspot.verdicts import Verdict
+from service.core.hubspot.verdicts import Verdict, Where
 from service.core.intake.custody import Custody
 from service.core.reasons import Reason
+from service.core.waiting.backlog import Batch
 
 WORN: Final = 10  # returns: a fifth of the broker's limit
 REST: Final = 1800.0  # seconds; doubles with every return beyond WORN
@@ -64,6 +64,7 @@ class Standing:
     """A pause that stands: since when, and when the next probe is due."""
 
     reason: Reason
+    where: Where  # what a probe asks for
     since: float
     probe_at: float
     probes: int = 0  # that failed
@@ -106,16 +107,18 @@ class Gate:
 
     # --- calls ----------------------------------------------------------------------------------------
 
-    def note(
-        self, orders: Sequence[Order], verdicts: Sequence[Verdict], now: float
-    ) -> Pause | None:
+    def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Pause | None:
         """Take in one call's verdicts; returns the pause that begins with them."""
-        trouble = self._pulse.note(orders, verdicts, now)
+        trouble = self._pulse.note(batch, verdicts, now)
         if isinstance(trouble, Pause) and self.reason is None:
             return self._begin(trouble, now)
         if isinstance(trouble, Doubt) and self._trouble is None:
             self._trouble = trouble
         return None
+
+    def weigh(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> tuple[Verdict, ...]:
+        """The verdicts, noted before, as what is proven makes them: a Halted may be one order's refusal."""
+        return self._pulse.weigh(batch, verdicts, now)
 
     def question(self, now: float) -> Standing | Doubt | float:
         """The trouble about which HubSpot is to be asked now, or the seconds until then."""
@@ -134,13 +137,16 @@ class Gate:
             return None  # something else has happened since
         self._trouble = None
         if isinstance(question, Doubt):
-            return self._begin(self._pulse.confirmed(question), now) if trouble else None
+            if trouble is not None:
+                return self._begin(self._pulse.confirmed(question), now)
+            self._pulse.passed(question, now)
+            return None
         if trouble is None:
             return Resumed(now - question.since)
         return self._fail(question, trouble, now)
 
     def _begin(self, pause: Pause, now: float) -> Pause:
-        self._trouble = Standing(pause.reason, now, now + pause.seconds)
+        self._trouble = Standing(pause.reason, pause.where, now, now + pause.seconds)
         return pause
 
     def _fail(self, standing: Standing, trouble: Reason, now: float) -> ProbeFailed:

@@ -174,6 +174,14 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "Read the sentence; ask HubSpot's support with the correlation id if it does not help.",
         "Try one (`--limit 1`) after whatever the sentence asks for.",
     ),
+    Code.REFUSED_ALONE: Entry(
+        "HubSpot answers this order's call as it answers a wrong set-up (a missing scope, a bad token, an "
+        "unknown address), and writes the orders beside it.",
+        "data or HubSpot's set-up",
+        "Read the sentence: a property may need a scope of its own (sensitive data does), or something on the "
+        "way to HubSpot may dislike a value. Grant the scope, or have the producer leave the property out.",
+        "Yes, as it is, once the scope is granted; otherwise mended (`--unset properties.NAME`).",
+    ),
     Code.UNCONFIRMED: Entry(
         "HubSpot answered again and again without a word about this record.",
         "HubSpot",

@@ -4,13 +4,17 @@ Blame needs solitude: a merged write that is refused is separated and tried even
 call first sets aside the records that the answer points at, then halves. Giving up needs it too: a slot
 that no answer names is exhausted only after a call of its own failed. A throttle counts for nothing,
 and what travels together under suspicion stays together through it. Chance is drawn once an answer, so
-that what failed together shares its next call. What isolating costs is bounded: halving n records
-takes at most 2n calls, separating m events m.
+that what failed together shares its next call.
+
+A call that says nothing about its records (it failed again and again, or was halted) is taken apart from the
+first on: the first record goes alone, the rest in halves. So a single call shows soon whether it is everybody's
+(service/core/hubspot/suspicion.py). What isolating costs is bounded: halving n records takes at most 2n calls,
+3n with the first alone, separating m events m.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, assert_never
 
 from service.core.hubspot.verdicts import (
     Applied,
@@ -27,8 +31,9 @@ from service.core.waiting.slots import Slot, separate
 
 BASE: Final = 0.5  # seconds; doubles with every failure
 CEILING: Final = 60.0  # seconds between two tries at the most
-SUSPECT_AFTER: Final = 2  # whole-call failures after which a batch is halved
+SUSPECT_AFTER: Final = 2  # whole-call failures after which a batch is taken apart
 THROTTLED: Final = 1.0  # seconds to wait after a throttle that names no time; the budget knows more
+HALTED: Final = 0.5  # seconds to wait in company after a Halted: a probe is on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,45 +89,13 @@ def decide(
     tried = [
         _tried(slot, verdict, now) for slot, verdict in zip(batch.slots, verdicts, strict=True)
     ]
-    refused = [
-        slot for slot, verdict in zip(tried, verdicts, strict=True) if isinstance(verdict, Refused)
-    ]
-    failed = [
-        slot for slot, verdict in zip(tried, verdicts, strict=True) if _whole_call_failed(verdict)
-    ]
-    groups = dict(_apart(refused, verdicts, tried, company)) | dict(
-        _halved_failures(failed, company)
+    apart = _apart(tried, verdicts, company)
+    # One draw: a hundred records with a hundred delays would be a hundred calls.
+    trial = _Trial(policy, now, jitter(), len(batch.slots) == 1, company)
+    return tuple(
+        trial.step(before, replace(slot, company=apart[at]) if at in apart else slot, verdict)
+        for at, (before, slot, verdict) in enumerate(zip(batch.slots, tried, verdicts, strict=True))
     )
-    chance = jitter()  # one draw: a hundred records with a hundred delays would be a hundred calls
-    steps: list[Step] = []
-    for before, slot, verdict in zip(batch.slots, tried, verdicts, strict=True):
-        match verdict:
-            case Applied() | Stale():
-                steps.append(Finish(slot, verdict))
-            case Rejected():
-                steps.append(_condemned(before, slot, Finish(slot, verdict)))
-            case Refused():
-                steps.append(
-                    PutBack(before, (replace(slot, company=groups[id(slot)], not_before=0.0),))
-                )
-            case Retryable():
-                placed = replace(slot, company=groups.get(id(slot), slot.company))
-                again = replace(
-                    placed, not_before=now + _delay(placed, verdict, chance, policy, now)
-                )
-                if not _given_up(placed, verdict, policy, now):
-                    steps.append(PutBack(before, (again,)))
-                elif len(batch.slots) == 1 or verdict.cause in {Cause.RECORD, Cause.MISSING}:
-                    steps.append(_exhausted(before, placed, verdict, policy, now))
-                elif verdict.cause is Cause.SILENCE:  # no answer names it: its last try is its own
-                    steps.append(PutBack(before, (replace(again, company=company()),)))
-                else:  # halved already
-                    steps.append(PutBack(before, (again,)))
-            case Halted(_, after):  # pragma: no branch  (the union is closed)
-                steps.append(
-                    PutBack(before, (replace(slot, not_before=now + (after or THROTTLED)),))
-                )
-    return tuple(steps)
 
 
 def backoff(failures: int, jitter: float) -> float:
@@ -155,81 +128,122 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
     )
 
 
-def _whole_call_failed(verdict: Verdict) -> bool:
-    return isinstance(verdict, Retryable) and verdict.cause is Cause.SERVER
+# --- one slot: what next ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What all slots of one answer share."""
+
+    policy: RetryPolicy
+    now: float
+    chance: float
+    alone: bool
+    company: Callable[[], int]
+
+    def step(self, before: Slot, slot: Slot, verdict: Verdict) -> Step:
+        """`before` as it left, `slot` as it was tried, in the company that it is to travel in."""
+        match verdict:
+            case Applied() | Stale():
+                return Finish(slot, verdict)
+            case Rejected():
+                one = len(slot.contributions) == 1
+                return Finish(slot, verdict) if one else PutBack(before, separate(slot))
+            case Refused():
+                return PutBack(before, (replace(slot, not_before=0.0),))
+            case Retryable():
+                return self._retry(before, slot, verdict)
+            case Halted(after=after):
+                wait = (after or THROTTLED) if self.alone else HALTED
+                return PutBack(before, (replace(slot, not_before=self.now + wait),))
+            case _:
+                assert_never(verdict)
+
+    def _retry(self, before: Slot, slot: Slot, failed: Retryable) -> Step:
+        again = replace(slot, not_before=self.now + self._delay(slot, failed))
+        if not self._given_up(slot, failed):
+            return PutBack(before, (again,))
+        if self.alone or failed.cause in {Cause.RECORD, Cause.MISSING}:
+            return self._exhausted(before, slot, failed)
+        if failed.cause is Cause.SILENCE:  # no answer names it: its last try is its own
+            return PutBack(before, (replace(again, company=self.company()),))
+        return PutBack(before, (again,))  # on its way to solitude already
+
+    def _delay(self, slot: Slot, failed: Retryable) -> float:
+        if failed.cause is Cause.THROTTLE:
+            return THROTTLED if failed.after is None else failed.after
+        first = self.now if slot.first_sent is None else slot.first_sent
+        left = max(0.0, first + self.policy.patience - self.now)
+        return max(failed.after or 0.0, min(backoff(slot.failures, self.chance), left))
+
+    def _given_up(self, slot: Slot, failed: Retryable) -> bool:
+        if failed.cause is Cause.THROTTLE:
+            return False
+        if failed.cause is Cause.MISSING:  # it may come for as long as patience lasts
+            return self._impatient(slot)
+        return slot.failures >= self.policy.attempts or self._impatient(slot)
+
+    def _impatient(self, slot: Slot) -> bool:
+        return slot.first_sent is not None and self.now - slot.first_sent >= self.policy.patience
+
+    def _exhausted(self, before: Slot, slot: Slot, failed: Retryable) -> Step:
+        """The end of a slot; of merged events each gets a last try of its own while patience lasts."""
+        if len(slot.contributions) == 1 or self._impatient(slot):
+            return Finish(slot, Exhausted(failed))
+        last = self.policy.attempts - 1
+        return PutBack(before, tuple(replace(s, failures=last) for s in separate(slot)))
+
+
+# --- all slots: who travels with whom ---------------------------------------------------------------------
+
+Places = Sequence[int]
 
 
 def _apart(
-    refused: Sequence[Slot],
-    verdicts: Sequence[Verdict],
-    tried: Sequence[Slot],
-    company: Callable[[], int],
-) -> Iterator[tuple[int, int]]:
-    """Slot -> company: the records pointed at from the rest; where that tells nothing apart, halves."""
-    if not refused:
-        return
-    named = {
-        id(s) for s, v in zip(tried, verdicts, strict=True) if isinstance(v, Refused) and v.named
-    }
-    some_proven = any(isinstance(verdict, Rejected) for verdict in verdicts)
+    slots: Sequence[Slot], verdicts: Sequence[Verdict], company: Callable[[], int]
+) -> dict[int, int]:
+    """Place in the batch -> its new company; who is not in it keeps the one it has."""
+    refused = [at for at, v in enumerate(verdicts) if isinstance(v, Refused)]
+    failed = [at for at, v in enumerate(verdicts) if _call_failed(v)]
+    halted = [at for at, v in enumerate(verdicts) if isinstance(v, Halted)]
+    companies: dict[int, int] = {}
+    for group in (*_accused(refused, verdicts), *_failing(failed, slots), *_sampled(halted)):
+        if group:
+            companies |= dict.fromkeys(group, company())
+    return companies
+
+
+def _call_failed(verdict: Verdict) -> bool:
+    return isinstance(verdict, Retryable) and verdict.cause is Cause.SERVER
+
+
+def _accused(refused: Places, verdicts: Sequence[Verdict]) -> Iterator[Places]:
+    """The records pointed at from the rest; where that tells nothing apart, halves."""
+    named = [at for at in refused if getattr(verdicts[at], "named", False)]
     if 0 < len(named) < len(refused):
-        suspects, rest = company(), company()
-        yield from ((id(s), suspects if id(s) in named else rest) for s in refused)
-    elif some_proven and not named:
-        rest = company()  # the guilty are out: the others go on together
-        yield from ((id(s), rest) for s in refused)
+        yield named
+        yield [at for at in refused if at not in set(named)]
+    elif not named and any(isinstance(verdict, Rejected) for verdict in verdicts):
+        yield refused  # the guilty are out: the others go on together
     else:
-        yield from _halves(refused, company)
+        yield from _halves(refused)
 
 
-def _halves(slots: Sequence[Slot], company: Callable[[], int]) -> Iterator[tuple[int, int]]:
-    middle = (len(slots) + 1) // 2
-    for half in (slots[:middle], slots[middle:]):
-        if half:
-            number = company()
-            yield from ((id(slot), number) for slot in half)
-
-
-def _halved_failures(
-    failed: Sequence[Slot], company: Callable[[], int]
-) -> Iterator[tuple[int, int]]:
+def _failing(failed: Places, slots: Sequence[Slot]) -> Iterator[Places]:
     """A call that fails as a whole, again and again, may have a record in it that makes it fail."""
-    if not failed:
-        return
-    if len(failed) > 1 and min(slot.failures for slot in failed) >= SUSPECT_AFTER:
-        yield from _halves(failed, company)
+    if failed and min(slots[at].failures for at in failed) >= SUSPECT_AFTER:
+        yield from _sampled(failed)
     else:
-        number = company()
-        yield from ((id(slot), number) for slot in failed)
+        yield failed
 
 
-def _condemned(before: Slot, slot: Slot, finish: Finish) -> Step:
-    return finish if len(slot.contributions) == 1 else PutBack(before, separate(slot))
+def _sampled(places: Places) -> Iterator[Places]:
+    """The first alone, to see whether it is everybody's; the rest in halves, to find the one whose it is."""
+    yield places[:1]
+    yield from _halves(places[1:])
 
 
-def _delay(slot: Slot, verdict: Retryable, chance: float, policy: RetryPolicy, now: float) -> float:
-    if verdict.cause is Cause.THROTTLE:
-        return THROTTLED if verdict.after is None else verdict.after
-    left = 0.0 if slot.first_sent is None else slot.first_sent + policy.patience - now
-    return max(verdict.after or 0.0, min(backoff(slot.failures, chance), max(0.0, left)))
-
-
-def _given_up(slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float) -> bool:
-    if verdict.cause is Cause.THROTTLE:
-        return False
-    if verdict.cause is Cause.MISSING:  # it may come for as long as patience lasts
-        return _impatient(slot, policy, now)
-    return slot.failures >= policy.attempts or _impatient(slot, policy, now)
-
-
-def _impatient(slot: Slot, policy: RetryPolicy, now: float) -> bool:
-    return slot.first_sent is not None and now - slot.first_sent >= policy.patience
-
-
-def _exhausted(
-    before: Slot, slot: Slot, verdict: Retryable, policy: RetryPolicy, now: float
-) -> Step:
-    """The end of a slot; of merged events each gets a last try of its own while patience lasts."""
-    if len(slot.contributions) == 1 or _impatient(slot, policy, now):
-        return Finish(slot, Exhausted(verdict))
-    return PutBack(before, tuple(replace(s, failures=policy.attempts - 1) for s in separate(slot)))
+def _halves(places: Places) -> Iterator[Places]:
+    middle = (len(places) + 1) // 2
+    yield places[:middle]
+    yield places[middle:]

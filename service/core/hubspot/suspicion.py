@@ -1,0 +1,214 @@
+"""Whether a no that speaks of the set-up is everybody's or one order's. Blame needs solitude here, too.
+
+Law: what HubSpot says of a scope, a token or an address may be met by one order alone (a property that needs
+a scope of its own, a firewall that dislikes one value). It is everybody's when a call that no order is in
+meets it as well, or when ALONE orders have met it, each in a call of its own, and nobody was written in
+between. It is one order's when this order meets it alone again and again while others are written.
+
+    a call is Halted ── several orders in it ──► the first goes alone, the rest in halves (settlement.retries)
+         │
+         │   Row: such calls, and calls that fail, since HubSpot last said a word about an order
+         ├── nothing written lately, or one alone, or the 4th ──► Doubt ──► a probe ── fails ──► Pause
+         │                                                                      └── is answered: evidence
+         ├── ALONE orders in calls of their own, nobody written since they are suspects ─► Pause
+         │
+         │   Suspect: an order whose calls say nothing of it
+         ├── Halted alone once more, a probe answered since the last time: a proof.
+         │   PROOFS of them, and others written since it became a suspect ────────────────► Rejected
+         └── LONESOME of them, where nobody was written, and nobody else is in the row ────► Rejected
+
+Why a probe between any two: a fault that meets every second call, whoever's, would meet one order three times in
+a row soon enough; the probe meets it as well, and then it is a pause.
+
+What it costs is bounded: isolating one order among n takes 3 calls for each halving, proving it a few more; a
+probe is at most three calls, and a way is asked about once in QUIET seconds, or four calls.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, TypeVar
+
+from service.core.events.order_event import Operation, Order
+from service.core.hubspot.calls import ORDERS
+from service.core.hubspot.verdicts import (
+    Applied,
+    Cause,
+    Halted,
+    Rejected,
+    Retryable,
+    Verdict,
+    Where,
+)
+from service.core.reasons import Code, Reason
+from service.core.waiting.backlog import Batch
+
+ALONE: Final = 4  # orders, each in a call of its own: then it is everybody's
+PROOFS: Final = 3  # times that a suspect is Halted alone though the way is open
+LONESOME: Final = 8  # the same where no other order is there to be written; about five minutes
+QUIET: Final = 5.0  # seconds without evidence after which a single call asks for a probe
+FIRST: Final = 1.0  # seconds until a suspect's next call, doubled each time …
+LAST: Final = 60.0  # … up to this, whatever HubSpot asks for
+_REMEMBERED: Final = 5000  # suspects; kinds of orders and requests
+_DOUBLINGS: Final = 6
+NEVER: Final = float("-inf")
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Kind(NamedTuple):
+    """What is written in the same way: where one of these orders is written, so may the others be."""
+
+    operation: Operation
+    id_property: str
+    complete: bool  # with lines, links or a stage
+
+
+def kind_of(batch: Batch) -> Kind:
+    """The kind of a batch's orders."""
+    return Kind(batch.operation, batch.id_property, batch.complete)
+
+
+@dataclass(slots=True)
+class Row:
+    """Calls for one kind of orders in a row that said nothing about any order."""
+
+    calls: int = 0
+    # The orders that had one of these calls to themselves, nobody written since they are suspects.
+    alone: set[Order] = field(default_factory=set)
+    written: float = NEVER  # when an order of this kind was written
+
+    def end(self) -> None:
+        """HubSpot said a word about an order, or a pause begins."""
+        self.calls = 0
+        self.alone.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    since: float  # when it was Halted first, in company or alone
+    last: float = NEVER  # when it was Halted alone last
+    times: int = 0  # that it was Halted alone
+    proofs: int = 0
+
+
+class Suspicion:
+    """The rows of every kind, and the suspects."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[Kind, Row] = OrderedDict()
+        self._suspects: OrderedDict[Order, _Suspect] = OrderedDict()
+        self._probed: OrderedDict[Where, float] = OrderedDict()  # when a probe was answered there
+
+    def row(self, batch: Batch) -> Row:
+        """The row of a batch's kind."""
+        kind = kind_of(batch)
+        row = self._rows.get(kind) or Row()
+        _keep(self._rows, kind, row)
+        return row
+
+    def quiet(self, batch: Batch, where: Where, now: float) -> bool:
+        """Whether nothing has shown lately that orders get through; to one order alone only a probe does."""
+        probed = self._probed.get(where, NEVER)
+        alone = len(batch.slots) == 1
+        return now - (probed if alone else max(self.row(batch).written, probed)) > QUIET
+
+    def passed(self, where: Where, now: float) -> None:
+        """A probe was answered there."""
+        _keep(self._probed, where, now)
+
+    def drop(self) -> None:
+        """A pause begins: it is everybody's, and whoever was suspected starts anew."""
+        for row in self._rows.values():
+            row.end()
+        self._suspects.clear()
+
+    def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> None:
+        """Take in one call's verdicts: whom they make a suspect, and whom they free."""
+        row = self.row(batch)
+        if any(_written(verdict) for verdict in verdicts):
+            row.written = now
+        for slot, verdict in zip(batch.slots, verdicts, strict=True):
+            if about_no_order(verdict):
+                _keep(self._suspects, slot.order, self._suspects.get(slot.order) or _Suspect(now))
+            elif not throttled(verdict):
+                self._suspects.pop(slot.order, None)
+        if not all(about_no_order(verdict) for verdict in verdicts):
+            row.end()
+            return
+        row.calls += 1
+        if len(batch.slots) == 1 and row.written < self._suspects[batch.slots[0].order].since:
+            row.alone.add(batch.slots[0].order)
+
+    def weigh(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> tuple[Verdict, ...]:
+        """The verdicts, noted before; a lone Halted as what is proven makes it: Rejected, or again when."""
+        match verdicts:
+            case (Halted() as halted,):
+                return (self._weigh_alone(batch, halted, now),)
+            case _:
+                return tuple(verdicts)
+
+    def _weigh_alone(self, batch: Batch, halted: Halted, now: float) -> Halted | Rejected:
+        order, row = batch.slots[0].order, self.row(batch)
+        before = self._suspects.get(order) or _Suspect(now)  # a pause has just freed it
+        probed = self._probed.get(where_of(batch, (halted,)), NEVER)
+        proven = before.times > 0 and probed > before.last
+        suspect = replace(before, last=now, times=before.times + 1, proofs=before.proofs + proven)
+        among_others = row.written >= suspect.since
+        enough = PROOFS if among_others else LONESOME
+        if suspect.proofs >= enough and (among_others or row.alone <= {order}):
+            self._suspects.pop(order, None)
+            return Rejected(_refused_alone(halted.reason, among_others=among_others))
+        _keep(self._suspects, order, suspect)
+        doubled = FIRST * 2 ** min(suspect.times - 1, _DOUBLINGS)
+        return Halted(halted.reason, min(LAST, max(doubled, halted.after or 0.0)))
+
+
+def _keep(memory: OrderedDict[K, V], key: K, value: V) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
+
+
+def where_of(batch: Batch, verdicts: Sequence[Verdict]) -> Where:
+    """Where calls of a batch met what they met; where none says so, at the orders themselves.
+
+    An outage needs no more than a call at the same address; a gateway's no may be to what is in the call.
+    """
+    outage = True
+    for verdict in verdicts:
+        if isinstance(verdict, Halted) and verdict.where is not None:
+            return verdict.where
+        outage &= isinstance(verdict, Retryable) and (verdict.reason.http_status or 500) >= 500
+    by = "" if outage else batch.id_property
+    return Where("records", batch.operation, ORDERS, id_property=by)
+
+
+def about_no_order(verdict: Verdict) -> bool:
+    """Whether it says nothing of the record itself: the call failed, or the set-up is named."""
+    match verdict:
+        case Halted():
+            return True
+        case Retryable(cause=cause):
+            return cause is Cause.SERVER
+        case _:
+            return False
+
+
+def throttled(verdict: Verdict) -> bool:
+    """Whether it is a limit: no word about anything else."""
+    return isinstance(verdict, Retryable) and verdict.cause is Cause.THROTTLE
+
+
+def _written(verdict: Verdict) -> bool:
+    return isinstance(verdict, Applied) and verdict.record_id is not None
+
+
+def _refused_alone(reason: Reason, *, among_others: bool) -> Reason:
+    others = (
+        "writes the orders beside it" if among_others else "answers a probe; no other order came"
+    )
+    message = f"HubSpot refuses this order alone and {others}: {reason.message}"
+    return replace(reason, code=Code.REFUSED_ALONE, message=message)
