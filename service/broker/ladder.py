@@ -22,7 +22,8 @@ from service.broker.site import BrokerDidNotStart
 URL = "ORDERSYNC_RABBITMQ__URL"
 IMAGE = "RABBITMQ_IMAGE"
 USUAL_IMAGE = "rabbitmq:4-management-alpine"
-CONTAINER_PATIENCE = 120.0  # seconds from a started container to an answering broker
+# Seconds from a started container to an answering broker.
+CONTAINER_PATIENCE = 120.0
 AMQP = 5672
 API = 15672  # of management
 MANAGEMENT = "rabbitmq_management"  # the plugin
@@ -149,7 +150,8 @@ def _installed(wanted: "Wanted") -> Iterator[Broker]:
 
 @contextmanager
 def _container(wanted: "Wanted") -> Iterator[Broker]:
-    try:  # a package of the test environment, and slow to import
+    # A package of the test environment, and slow to import.
+    try:
         from docker.errors import DockerException  # noqa: PLC0415
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415
     except ImportError as absence:

@@ -20,7 +20,8 @@ from service.broker.ports import LOOPBACK, free_ports, greeting
 from service.broker.site import QUIET, BrokerDidNotStart, Site
 
 START_TRIES = 3
-START_PATIENCE = 90.0  # seconds; 6 to 9 are usual, loaded machines take several times that
+# seconds; 6 to 9 are usual, loaded machines take several times that.
+START_PATIENCE = 90.0
 STOP_PATIENCE = 30.0
 LOG_EXCERPT = 25  # lines
 
@@ -102,7 +103,8 @@ class PrivateBroker:
     def stop(self) -> None:
         """Stop the node cleanly; its data, its ports and its port mapper stay."""
         self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # a frozen node does not hear the first one
+        # A frozen node does not hear the first one.
+        self._signal(signal.SIGCONT)
         self._ended()
 
     def kill(self) -> None:

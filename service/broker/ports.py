@@ -18,7 +18,8 @@ AMQP_0_9_1 = b"AMQP\x00\x00\x09\x01"
 
 def free_ports(count: int) -> list[int]:
     """`count` distinct loopback ports that nobody is bound to at this moment."""
-    chance = random.SystemRandom()  # parallel test runs must not draw the same ports
+    # Parallel test runs must not draw the same ports.
+    chance = random.SystemRandom()
     found: set[int] = set()
     while len(found) < count:
         port = chance.choice(PORTS)
@@ -46,5 +47,6 @@ def greeting(host: str, port: int) -> str | None:
         return None
     if not start.startswith(b"\x01"):
         return None
-    _, _, field = start.partition(b"\x07versionS")  # a long string: four bytes of length, then text
+    # A long string: four bytes of length, then text.
+    _, _, field = start.partition(b"\x07versionS")
     return field[4 : 4 + int.from_bytes(field[:4])].decode() or "unknown"

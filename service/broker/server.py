@@ -14,7 +14,8 @@ from service.broker.ports import LOOPBACK
 # Where packages put programs although a plain user's PATH has no such entry.
 SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin:/opt/homebrew/sbin"
 LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
-TOOL_PORTS = range(19_000, 20_000)  # rabbitmqctl binds the first free one
+# Rabbitmqctl binds the first free one.
+TOOL_PORTS = range(19_000, 20_000)
 
 
 def find_server(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -16,8 +16,10 @@ from pathlib import Path
 from service.broker.ports import LOOPBACK, free_ports, listens
 
 PORT_MAPPER_TRIES = 5
-PORT_MAPPER_PATIENCE = 5.0  # seconds; it listens within milliseconds
-GROUP_PATIENCE = 10.0  # seconds for a killed process to be gone
+# seconds; it listens within milliseconds.
+PORT_MAPPER_PATIENCE = 5.0
+# Seconds for a killed process to be gone.
+GROUP_PATIENCE = 10.0
 
 # $1 = process group, $2 = folder. A process that is being killed may still write a last file.
 WATCH = 'cat >/dev/null; kill -s KILL -- "-$1"; rm -rf -- "$2" || { sleep 1; rm -rf -- "$2"; }'
@@ -47,7 +49,8 @@ class Site:
             stdin=subprocess.PIPE,
             stdout=QUIET,
             stderr=QUIET,
-            start_new_session=True,  # Ctrl-C is for the owner; the watch outlives it by a moment
+            # Ctrl-C is for the owner; the watch outlives it by a moment.
+            start_new_session=True,
         )
 
     def environment(self) -> dict[str, str]:
@@ -68,7 +71,8 @@ class Site:
 def _write_cookie(folder: Path) -> None:
     cookie = folder / ".erlang.cookie"
     cookie.write_text(secrets.token_hex(16))
-    cookie.chmod(0o400)  # Erlang refuses a cookie that others may read
+    # Erlang refuses a cookie that others may read.
+    cookie.chmod(0o400)
 
 
 def _erlangs(name: str) -> bool:
@@ -88,7 +92,8 @@ def _start_port_mapper() -> tuple[subprocess.Popen[bytes], int]:
             stdin=QUIET,
             stdout=QUIET,
             stderr=QUIET,
-            process_group=0,  # which the nodes will join: not reached by Ctrl-C
+            # Which the nodes will join: not reached by Ctrl-C.
+            process_group=0,
         )
         if _comes_up(mapper, port):
             return mapper, port

@@ -24,7 +24,8 @@ app = typer.Typer(
 )
 
 STDOUT: Final = 1  # the file descriptor
-LISTED: Final = 50  # of `ls`, where nothing is said
+# Of `ls`, where nothing is said.
+LISTED: Final = 50
 COLUMNS: Final = ("id", "reason", "order", "failed_at", "replays", "property", "message")
 
 

@@ -30,7 +30,8 @@ def _told(document: dict[str, Any]) -> list[str]:
 
 
 _ELSEWHERE: Final = frozenset({"id", "reason", "status", "made_by", "message", "history"})
-_TOLD: Final = frozenset(each.header for each in HEADERS)  # the letter's own lines say them
+# The letter's own lines say them.
+_TOLD: Final = frozenset(each.header for each in HEADERS)
 
 
 def _pairs(facts: dict[str, Any], width: int = 16) -> list[str]:

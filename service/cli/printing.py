@@ -14,7 +14,8 @@ from service.core.visible import visible, visible_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-LONG: Final = 25  # characters of a cell that may stand under its row; a time stays in it
+# Characters of a cell that may stand under its row; a time stays in it.
+LONG: Final = 25
 
 
 class Output(StrEnum):
@@ -92,9 +93,11 @@ def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], to: TextIO) -
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")  # longer lines rather than less of them
+        # Longer lines rather than less of them.
+        table.add_column(column, overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))  # what is printed is data, no markup
+        # What is printed is data, no markup.
+        table.add_row(*(Text(cell) for cell in row))
     console.print(table)
 
 

@@ -94,7 +94,8 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
         total = _checked(source(), settings.hubspot.id_property) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
             if sheet is not None and (first := next(source(), None)):
-                typer.echo(first.body)  # what the columns have become
+                # What the columns have become.
+                typer.echo(first.body)
             say(f"{number_of(total, 'event')} would be published")
             return
         with _progress(total) as advance:

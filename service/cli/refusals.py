@@ -120,13 +120,15 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
         "RabbitMQ refused: {}",
         "`ordersync doctor` compares what is there with what is wanted",
     ),
-    (  # what the client makes of "vhost not found" and "access refused"
+    # What the client makes of "vhost not found" and "access refused".
+    (
         (InvalidFrameError,),
         Exit.NOT_AUTHORISED,
         "RabbitMQ let the user in, but not to the virtual host",
         _VHOST,
     ),
-    (  # what the client says of a channel whose connection has gone
+    # What the client says of a channel whose connection has gone.
+    (
         (ChannelInvalidStateError,),
         Exit.UNREACHABLE,
         "the connection to RabbitMQ ended; what was not confirmed is where it was",

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from service.dead_letters.planning import Plan, Send, Wishes
 
 T = TypeVar("T")
-CUT: Final = 120  # characters of a sentence in a plan that people read
+# Characters of a sentence in a plan that people read.
+CUT: Final = 120
 
 
 def replay(  # noqa: PLR0913  (what an operator says is a lot)

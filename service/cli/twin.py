@@ -5,7 +5,8 @@ import typer
 PASSED_ON = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
-    "help_option_names": [],  # `--help` is the twin's to answer
+    # `--help` is the twin's to answer.
+    "help_option_names": [],
 }
 
 

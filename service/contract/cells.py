@@ -18,7 +18,8 @@ class Form(StrEnum):
 
     COMMA = "comma"  # 1.299,90
     POINT = "point"  # 1,299.90
-    DATE = "date"  # 24.11.2026, 24.11.2026 14:30, 2026-11-24 14:30
+    # 24.11.2026, 24.11.2026 14:30, 2026-11-24 14:30.
+    DATE = "date"
     TEXT = "text"  # as it stands
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from service.contract.filed import Doubt, Filed, faults
 
-SHOWN: Final = 50  # lines with faults; after that they are counted
+# Lines with faults; after that they are counted.
+SHOWN: Final = 50
 
 
 @dataclass(slots=True)

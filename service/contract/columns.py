@@ -22,12 +22,14 @@ PLACES: Final[Mapping[str, Path]] = {
     **{name: ("data", name) for name in ("id_property", "pipeline", "stage")},
 }
 PROPERTIES: Final = ("data", "properties")
-_PREFIX: Final = "properties."  # before a property that is called like one of the fields
+# Before a property that is called like one of the fields.
+_PREFIX: Final = "properties."
 # HubSpot's guide to properties: an internal name has lower-case letters, digits and underscores.
 _PROPERTY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 LEFT_OUT: Final = "-"
 REST: Final = "*"
-_LINE: Final = "line."  # before what belongs to a line of the order
+# Before what belongs to a line of the order.
+_LINE: Final = "line."
 LINE_KEY: Final = "line.key"
 
 

@@ -19,7 +19,8 @@ from service.contract.spreadsheet import from_csv
 from service.core.events.malformed import Fault
 from service.core.letters.dead_letters import writable
 
-_EXPORTED: Final = b'{"properties":{"content_type":'  # how `dlq export` starts a line
+# How `dlq export` starts a line.
+_EXPORTED: Final = b'{"properties":{"content_type":'
 
 
 def from_ndjson(stream: BinaryIO) -> Iterator[Filed]:

@@ -33,12 +33,15 @@ class Doubt(NamedTuple):
 class Filed:
     """One message as it stands in a file."""
 
-    where: str  # "line 7", "orders/first.json"
-    line: int  # 0 where it is a file of its own
+    # "line 7", "orders/first.json".
+    where: str
+    # 0 where it is a file of its own.
+    line: int
     body: bytes
     content_type: str | None = STRUCTURED
     headers: Mapping[str, Any] = field(default_factory=dict)
-    broken: tuple[Fault, ...] = ()  # what is wrong with the line, whatever stands in it
+    # What is wrong with the line, whatever stands in it.
+    broken: tuple[Fault, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)  # path of a fault -> column
 

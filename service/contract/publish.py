@@ -15,7 +15,8 @@ from typing import Final
 from service.contract.filed import Filed
 from service.rabbitmq.confirmed import NotTakenError, Post, Posting, posting_on
 
-WINDOW: Final = 200  # messages in flight: 7 to 10k/s, more is no faster
+# Messages in flight: 7 to 10k/s, more is no faster.
+WINDOW: Final = 200
 
 
 class NotPublishedError(Exception):

@@ -17,7 +17,8 @@ from service.settings.misconfiguration import SECRETS_DIR, SECRETS_FOLDER
 BEGIN: Final = "<!-- generated: settings -->"
 END: Final = "<!-- end of generated -->"
 _BESIDE: Final = "Beside the settings"
-_OTHERS: Final = (  # what else of the environment is heeded: the first is ours, the others are the libraries'
+# What else of the environment is heeded: the first is ours, the others are the libraries'.
+_OTHERS: Final = (
     (
         (SECRETS_DIR,),
         SECRETS_FOLDER,

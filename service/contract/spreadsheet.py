@@ -30,7 +30,8 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _SHORT_TYPES: Final[Mapping[str, str]] = {
     str(operation): type_ for type_, operation in OPERATIONS.items()
 }
-_KEY_SHOWN: Final = 200  # characters of a key in an id, which has 255 at most
+# Characters of a key in an id, which has 255 at most.
+_KEY_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class Row:
     """One row, read."""
 
     line: int  # of the file
-    event: dict[str, Any]  # what its columns say of the event
-    item: dict[str, Any]  # and of a line of the order; {} = no line
+    # What its columns say of the event.
+    event: dict[str, Any]
+    # And of a line of the order; {} = no line.
+    item: dict[str, Any]
     broken: tuple[Fault, ...]
     doubts: tuple[Doubt, ...]
 
@@ -76,7 +79,8 @@ def from_csv(stream: BinaryIO, sheet: Sheet | None = None) -> Iterator[Filed]:
     except csv.Error as error:
         raise ColumnsError(f"is not CSV: line {rows.line_num}: {error}") from None
     finally:
-        text.detach()  # closing the stream is its owner's
+        # Closing the stream is its owner's.
+        text.detach()
 
 
 def _planned(header: list[str], sheet: Sheet) -> Plan:
@@ -129,7 +133,8 @@ def _by_row(rows: Iterable[Row], planned: Plan) -> Iterator[Filed]:
 
 
 def _by_order(rows: Iterable[Row], planned: Plan) -> Iterator[Filed]:
-    seen: dict[str, int] = {}  # order -> its first line in the file
+    # Order -> its first line in the file.
+    seen: dict[str, int] = {}
     for key, group in groupby(rows, lambda row: row.key):
         together = list(group)
         broken = tuple(fault for row in together for fault in row.broken)

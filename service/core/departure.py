@@ -31,10 +31,13 @@ class Departure:
 class Judgement:
     """What became of a batch."""
 
-    verdicts: tuple[Verdict, ...]  # one for each slot, in the batch's order
+    # One for each slot, in the batch's order.
+    verdicts: tuple[Verdict, ...]
     steps: tuple[Step, ...]  # likewise
-    closing: Closing | None  # of the slots that are finished
-    pause: Pause | None  # that begins with these verdicts
+    # Of the slots that are finished.
+    closing: Closing | None
+    # That begins with these verdicts.
+    pause: Pause | None
 
 
 def progressed(batch: Batch, fates: Sequence[Fate]) -> tuple[Batch, tuple[Verdict, ...]]:

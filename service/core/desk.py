@@ -48,8 +48,10 @@ from service.core.settlement.retries import NEVER, Finish, PutBack, decide
 from service.core.waiting.backlog import Backlog
 from service.core.waiting.slots import Slot, without_epochs
 
-OUTCOMES: Final = 5_000  # remembered for repeats; about 3 KB each
-REMEMBERED: Final = 10_000  # orders' sequences; deliveries, for takeovers
+# Remembered for repeats; about 3 KB each.
+OUTCOMES: Final = 5_000
+# orders' sequences; deliveries, for takeovers.
+REMEMBERED: Final = 10_000
 
 Read = Contribution | Malformed | Suspected
 
@@ -70,8 +72,10 @@ class Desk:
         self._backlog = Backlog(policies.batch)
         self.gate = Gate(policies.longest)
         self._answers = Answers()
-        self._out: dict[int, Departure] = {}  # in the order of their departure
-        self._closing: dict[int, Closing] = {}  # in the order of their beginning
+        # In the order of their departure.
+        self._out: dict[int, Departure] = {}
+        # In the order of their beginning.
+        self._closing: dict[int, Closing] = {}
         self._numbers, self._companies = count(1), count(1)
         self._deadline: float | None = None
 
@@ -94,7 +98,8 @@ class Desk:
     def arrive(self, delivery: Delivery, now: float) -> Sequence[Read]:
         """One delivery. Never fails: its faults are its own outcome. Returns what was read."""
         if self._deadline is not None:
-            return ()  # stopping: it goes back to the queue with its channel
+            # stopping: it goes back to the queue with its channel.
+            return ()
         self._custody.arrive(delivery, now)
         suspected = delivery.redelivered and self._crashes.suspects(delivery)
         calm = self._crashes.calm

@@ -24,7 +24,8 @@ class Outgoing:
     app_id: str | None = None
 
 
-@lru_cache(maxsize=1024)  # what is read at once arrived at one moment
+# What is read at once arrived at one moment.
+@lru_cache(maxsize=1024)
 def iso(stamp: datetime) -> str:
     """RFC 3339 in UTC with a Z and milliseconds."""
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,8 +15,13 @@ class Policies:
     batch: BatchPolicy
     retry: RetryPolicy
     budget: BudgetPolicy
-    concurrency: int | None  # calls in flight; None = as many as it takes to use the quota
-    grace: float  # from the first signal to the end
-    longest: float  # that a delivery may be held
-    line_id_property: str | None = None  # of line items; None = events with lines are refused
-    overlap: float = 0.0  # for which a former owner of the queue may still write
+    # Calls in flight; None = as many as it takes to use the quota.
+    concurrency: int | None
+    # From the first signal to the end.
+    grace: float
+    # That a delivery may be held.
+    longest: float
+    # Of line items; None = events with lines are refused.
+    line_id_property: str | None = None
+    # For which a former owner of the queue may still write.
+    overlap: float = 0.0

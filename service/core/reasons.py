@@ -14,10 +14,13 @@ class Kind(StrEnum):
     """What a cause does to an event, or to the intake."""
 
     MALFORMED = "malformed"  # the event itself
-    REJECTED = "rejected"  # HubSpot refused this record
+    # HubSpot refused this record.
+    REJECTED = "rejected"
     EXHAUSTED = "exhausted"  # given up
-    PAUSE = "pause"  # nobody's fault: intake pauses until it is over, no dead letter carries it
-    SET_UP = "set-up"  # a pause that whoever runs this has to end
+    # nobody's fault: intake pauses until it is over, no dead letter carries it.
+    PAUSE = "pause"
+    # A pause that whoever runs this has to end.
+    SET_UP = "set-up"
 
     @property
     def pauses(self) -> bool:
@@ -78,8 +81,11 @@ class Reason:
     """One occurrence of a cause, as it is written on outcomes and dead letters."""
 
     code: Code
-    message: str  # one sentence that a person understands
+    # One sentence that a person understands.
+    message: str
     http_status: int | None = None
     category: str | None = None  # HubSpot's
-    correlation_id: str | None = None  # HubSpot's: what its support asks for
-    property: str | None = None  # the property at fault, where the answer holds it
+    # HubSpot's: what its support asks for.
+    correlation_id: str | None = None
+    # The property at fault, where the answer holds it.
+    property: str | None = None

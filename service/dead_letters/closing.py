@@ -24,7 +24,8 @@ from service.dead_letters.looker import Found, Looker
 from service.dead_letters.planning import Send, why_not
 from service.dead_letters.sender import WINDOW, Sender
 
-MOST: Final = 10_000  # letters that one closing looks at
+# Letters that one closing looks at.
+MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Moot:
 
     id: str
     event: Contribution
-    held: Holding | None  # None: there is no such order, and its archive is all that was asked
+    # None: there is no such order, and its archive is all that was asked.
+    held: Holding | None
 
     def row(self) -> dict[str, Any]:
         """The proof: what HubSpot holds for each value, and since when."""
@@ -56,7 +58,8 @@ class Settled:
 
     moot: dict[int, Moot] = field(default_factory=dict)
     looked_up: int = 0
-    unanswered: str | None = None  # why HubSpot did not say what it holds
+    # Why HubSpot did not say what it holds.
+    unanswered: str | None = None
 
 
 async def settled(looker: Looker, wanted: Sieve, ask: Send, id_property: str) -> Settled:

@@ -43,22 +43,32 @@ from service.rabbitmq.wire import Wire
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT: Final = 30.0  # seconds for any answer of the broker
+# Seconds for any answer of the broker.
+TIMEOUT: Final = 30.0
 # A quorum queue handles what comes back in one command as an Erlang map, and those of more than 32 keys
 # have no order: sixty letters given back by one nack came back shuffled (3.10.8, 4.0, 4.3). From 32
 # commands on that are not yet applied, its client in the broker lumps them together.
 TOGETHER: Final = 32
-PAGE: Final = 2_000  # letters that one consumer holds; a quorum queue gives no more
-HOLD: Final = 900.0  # seconds; half of the consumer_timeout that RabbitMQ comes with
-SILENCE: Final = 0.05  # seconds without a delivery, after which the queue is asked
-SILENCES: Final = 2  # that it must say to be empty
+# Letters that one consumer holds; a quorum queue gives no more.
+PAGE: Final = 2_000
+# seconds; half of the consumer_timeout that RabbitMQ comes with.
+HOLD: Final = 900.0
+# Seconds without a delivery, after which the queue is asked.
+SILENCE: Final = 0.05
+# That it must say to be empty.
+SILENCES: Final = 2
 UNANSWERED: Final = 8
-MOMENT: Final = 0.002  # seconds, until the queue is asked again
-PATIENCE: Final = 30.0  # seconds that a look waits for another one's end
-PAUSE: Final = 0.3  # seconds between tries for the lock
-SWEPT: Final = 500  # letters that a sweep holds, and as many are on their way
+# seconds, until the queue is asked again.
+MOMENT: Final = 0.002
+# Seconds that a look waits for another one's end.
+PATIENCE: Final = 30.0
+# Seconds between tries for the lock.
+PAUSE: Final = 0.3
+# Letters that a sweep holds, and as many are on their way.
+SWEPT: Final = 500
 PARKED: Final = ".parked"  # after the queue's name
-WORN: Final = 1_000  # deliveries of one message; far from the limit, but somebody looks a lot
+# Deliveries of one message; far from the limit, but somebody looks a lot.
+WORN: Final = 1_000
 
 
 class DeadLettersError(Exception):
@@ -92,15 +102,19 @@ class Looker:
         self._channel, self.queue, self._id_property = channel, queue, id_property
         self.hold = hold  # seconds
         self.most_delivered = 0  # of any letter read
-        self.cut_short = False  # the last look ended before the queue did
+        # The last look ended before the queue did.
+        self.cut_short = False
         self._arrived: asyncio.Queue[Delivery] = asyncio.Queue()
         self._held: set[int] = set()  # tags
-        self._since: float | None = None  # when the first of them came
+        # When the first of them came.
+        self._since: float | None = None
         self._consumers: list[str] = []
         self._page = PAGE
         self._numbers = count(1)
-        self._room = 0  # deliveries that the consumers may still bring
-        self._behind_returned = True  # what was returned before stands ahead of what never was
+        # Deliveries that the consumers may still bring.
+        self._room = 0
+        # What was returned before stands ahead of what never was.
+        self._behind_returned = True
 
     async def read(self, limit: int | None = None) -> AsyncIterator[Found]:
         """The letters from where reading stands, until the queue is empty or `limit` are read."""
@@ -177,7 +191,8 @@ class Looker:
             pass
         while self._consumers and self._room > 0 and await self._next() is not None:
             pass
-        for consumer in self._consumers:  # or what goes back comes here again
+        # Or what goes back comes here again.
+        for consumer in self._consumers:
             await self._channel.basic_cancel(consumer, timeout=TIMEOUT)
         held = sorted(self._held)
         self._begin_anew()
@@ -332,7 +347,8 @@ async def _check_limit(connection: Connection, queue: str) -> None:
             )
         ) from None
     except ChannelAccessRefused:
-        log.debug("limit_unchecked", queue=queue)  # an identity that may only read and publish
+        # An identity that may only read and publish.
+        log.debug("limit_unchecked", queue=queue)
     except ChannelPreconditionFailed as error:
         log.warning(
             "queue_differs",

@@ -68,7 +68,8 @@ class _Lines:
 
     def __init__(self, to: FileIO) -> None:
         self._to, self._whole, self._lines = to, 0, 0
-        self.taken = 0  # letters that stand here and no longer on the queue
+        # Letters that stand here and no longer on the queue.
+        self.taken = 0
 
     def write(self, text: bytes) -> None:
         rest = memoryview(text)
@@ -188,6 +189,7 @@ def _kept(found: Found) -> dict[str, Any]:
     kept = producers(found.delivery.headers) | found.letter.to_headers()
     if (
         sent_as(found.delivery) is None
-    ):  # the message id is of our own making, and changes with each move
+        # The message id is of our own making, and changes with each move.
+    ):
         kept.pop(MESSAGE_ID, None)
     return kept

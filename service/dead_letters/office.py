@@ -35,7 +35,8 @@ Say = Callable[[str], None]
 # Seconds that a replay holds letters before it sweeps the queue instead: a broker's consumer_timeout is
 # 30 minutes unless somebody lowered it, and half of the shortest that anybody should set is more than this.
 BRIEF: Final = 8.0
-ANSWERED: Final = 200  # letters of the broker's that one look answers
+# Letters of the broker's that one look answers.
+ANSWERED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Office:
     id_property: str | None
     inputs: Inputs
     outcomes_exchange: str
-    hold: float = HOLD  # seconds that a look may hold letters
+    # Seconds that a look may hold letters.
+    hold: float = HOLD
 
     @classmethod
     def of(cls, settings: RabbitMQ, id_property: str | None, queue: str | None = None) -> Self:

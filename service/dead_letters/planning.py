@@ -20,9 +20,11 @@ from service.core.waiting.backlog import HISTORIES
 from service.dead_letters.looker import Found, Looker, Move
 
 Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
-LOOKED_UP: Final = 500  # letters of a plan that HubSpot is asked about: ten calls
+# Letters of a plan that HubSpot is asked about: ten calls.
+LOOKED_UP: Final = 500
 NO_INPUTS: Final = Inputs("", ())
-KINDS: Final = 20  # reasons not to replay that are told apart
+# Reasons not to replay that are told apart.
+KINDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,17 @@ class Wishes:
     limit: int | None = None  # events; None = all
     max_failures: int = 0  # of one step
     max_replays: int = 5
-    rate: float = 20.0  # events a second; the service takes about 30 beside live traffic
-    wait: float = 60.0  # seconds for a step's outcomes; 0 = send and do not wait
+    # Events a second; the service takes about 30 beside live traffic.
+    rate: float = 20.0
+    # Seconds for a step's outcomes; 0 = send and do not wait.
+    wait: float = 60.0
     mend: Mend = field(default_factory=Mend)
     force: bool = False
     to_queue: str | None = None
     inputs: Inputs = NO_INPUTS
     id_property: str | None = None
-    keys: frozenset[int] | None = None  # of the letters of a plan that was written down
+    # Of the letters of a plan that was written down.
+    keys: frozenset[int] | None = None
 
     def mean(self, found: Found, key: int) -> bool:
         """Whether a letter is among those that are asked for."""
@@ -72,11 +77,15 @@ class Plan:
     left: dict[str, int] = field(default_factory=dict)  # why not -> how many
     effect: Effect = field(default_factory=lambda: Effect(Mend()))
     unmatched: Unmatched = field(default_factory=lambda: Unmatched(Sieve()))
-    unanswered: str | None = None  # why HubSpot did not say what it holds
+    # Why HubSpot did not say what it holds.
+    unanswered: str | None = None
     keys: set[int] = field(default_factory=set)  # of the letters to replay
-    asked: list[Asked] = field(default_factory=list)  # those that HubSpot is asked about
-    swept: bool = False  # the queue is too long for a look
-    cut_short: bool = False  # and nothing says what is behind the letters that were read
+    # Those that HubSpot is asked about.
+    asked: list[Asked] = field(default_factory=list)
+    # The queue is too long for a look.
+    swept: bool = False
+    # And nothing says what is behind the letters that were read.
+    cut_short: bool = False
 
     @property
     def looked_up(self) -> int:

@@ -10,7 +10,8 @@ import orjson
 from service.core.letters.replays import SILENT
 from service.rabbitmq.connection import IncomingMessage, session
 
-TIMEOUT: Final = 30.0  # seconds for any answer of the broker
+# Seconds for any answer of the broker.
+TIMEOUT: Final = 30.0
 
 
 class Receipts:

@@ -29,9 +29,11 @@ from service.dead_letters.sender import WINDOW, NotSentError, Sender
 from service.dead_letters.staging import Staging
 
 FETCHED: Final = (
-    50  # letters that are given back together; each is fetched by a question of its own
+    # Letters that are given back together; each is fetched by a question of its own.
+    50
 )
-COPIES: Final = 2 * WINDOW  # letters back to which a copy is known: a killed move leaves a window
+# Letters back to which a copy is known: a killed move leaves a window.
+COPIES: Final = 2 * WINDOW
 
 
 async def put_back(staging: Staging, sender: Sender, letters_queue: str) -> int:
@@ -157,7 +159,8 @@ class Sending:
 
 def _replay(found: Found, name: str, wishes: Wishes) -> Replay:
     to = address(found.letter, wishes.to)
-    if isinstance(to, str):  # the plan leaves such letters out
+    # The plan leaves such letters out.
+    if isinstance(to, str):
         raise NotSentError(to)
     return replay(
         found.delivery,

@@ -21,7 +21,8 @@ from service.rabbitmq.errors import (
 )
 from service.rabbitmq.topology import KEPT_LIMIT
 
-REPLAYING: Final = ".replaying"  # after the name of the letters' queue
+# After the name of the letters' queue.
+REPLAYING: Final = ".replaying"
 
 
 class Staging:

@@ -36,9 +36,12 @@ from service.watch.metrics import Metrics
 
 ORDERS: Final = 800
 TOKEN: Final = "demo"  # noqa: S105  (of a HubSpot that lasts for a minute)
-PATIENCE: Final = 60.0  # seconds for all outcomes; they take five
-LIVE_EVERY: Final = 0.1  # seconds between two pictures on a terminal
-PLAIN_EVERY: Final = 1.0  # seconds between two lines where nobody looks at a terminal
+# Seconds for all outcomes; they take five.
+PATIENCE: Final = 60.0
+# Seconds between two pictures on a terminal.
+LIVE_EVERY: Final = 0.1
+# Seconds between two lines where nobody looks at a terminal.
+PLAIN_EVERY: Final = 1.0
 
 SUPERSEDED: Final = """
 superseded: a later event of the same order overwrote every value of it before it was written; nothing is lost
@@ -82,7 +85,8 @@ class _Seen:
 def run(*, keep: bool = False) -> int:
     """Show it; returns the exit code: 1 where an event got no outcome in time."""
     console = Console(stderr=True)
-    logs.configure(Log(level="error"), sys.stderr)  # the table tells what a log would
+    # The table tells what a log would.
+    logs.configure(Log(level="error"), sys.stderr)
     with lend(say=lambda line: _print(console, Text(line, "dim")), management=keep) as broker:
         return asyncio.run(_demo(broker, console, keep=keep))
 

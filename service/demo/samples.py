@@ -64,7 +64,8 @@ def _life(number: int, chance: Random, *, complete: bool) -> Iterator[tuple[date
             "hs_total_price": round(chance.uniform(5, 500), 2),
         }
         yield at, _event(number, step, "update" if step > 1 else "upsert", key, at, changed)
-    if number % 10 == 9:  # every tenth is cancelled in the end
+    # Every tenth is cancelled in the end.
+    if number % 10 == 9:
         at += timedelta(seconds=60)
         yield at, _event(number, 8, "archive", key, at, None)
     if number % 50 == 25:

@@ -14,7 +14,8 @@ from service.rabbitmq.errors import AMQPError
 from service.settings.sections import RabbitMQ
 
 SUBJECT: Final = "letters"
-MOST: Final = 500  # of them, from the front of the queue
+# Of them, from the front of the queue.
+MOST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Told:
     """What the first of them say."""
 
     properties: frozenset[str]
-    by_the_broker: Counter[str]  # reasons of the letters that RabbitMQ made
+    # Reasons of the letters that RabbitMQ made.
+    by_the_broker: Counter[str]
 
 
 async def letters_told(settings: RabbitMQ, id_property: str) -> Told | Finding:

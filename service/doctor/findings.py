@@ -20,7 +20,8 @@ class Finding:
     found: str  # a sentence
     trouble: Trouble | None = None
     fix: str | None = (
-        None  # what to do; with no trouble: why nothing could be seen, or what to consider
+        # What to do; with no trouble: why nothing could be seen, or what to consider.
+        None
     )
 
     @property

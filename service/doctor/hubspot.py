@@ -23,14 +23,16 @@ from service.hubspot.http import Http
 from service.hubspot.token import token_of
 from service.settings.sections import HubSpot
 
-SKEW: Final = 30.0  # seconds by which the clocks may differ
+# Seconds by which the clocks may differ.
+SKEW: Final = 30.0
 READ, WRITE, SCHEMA = (
     "crm.objects.orders.read",
     "crm.objects.orders.write",
     "crm.schemas.orders.read",
 )
 LIMIT: Final = "x-hubspot-ratelimit-max"
-FAILURES: Final = frozenset({408, 423, 477})  # with 5xx: HubSpot's own, whatever was asked
+# With 5xx: HubSpot's own, whatever was asked.
+FAILURES: Final = frozenset({408, 423, 477})
 
 
 class UnansweredError(Exception):

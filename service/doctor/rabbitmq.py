@@ -32,7 +32,8 @@ from service.rabbitmq.topology import (
 )
 from service.settings.sections import Journal, RabbitMQ
 
-OLDEST: Final = (3, 10)  # dead-lettering at least once needs it
+# dead-lettering at least once needs it.
+OLDEST: Final = (3, 10)
 TIMEOUT: Final = 10.0  # seconds
 # Keys of a policy that make the broker drop messages, or count looks at dead letters against them.
 HARMFUL: Final = frozenset(
@@ -209,7 +210,8 @@ def _unharmed(queues: Mapping[str, Mapping[str, Any]]) -> Finding:
 
 def _harmful(queues: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, queue in queues.items():
-        if name == JOURNAL:  # a copy with bounds of its own: a policy may tighten them
+        # A copy with bounds of its own: a policy may tighten them.
+        if name == JOURNAL:
             continue
         effective = queue.get("effective_policy_definition") or {}
         keys = sorted(HARMFUL.intersection(effective))

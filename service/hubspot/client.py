@@ -52,7 +52,8 @@ class HubSpot:
     async def send(self, call: Call) -> BatchReply | NoReply:
         """One request. NoReply where no whole answer came within the deadline; never raises for HubSpot's sake."""
         try:
-            async with asyncio.timeout(self._timeout):  # the token's refresh is within it
+            # The token's refresh is within it.
+            async with asyncio.timeout(self._timeout):
                 token = await self._token.current(self._http)
                 if isinstance(token, NoReply | BatchReply):
                     return token

@@ -22,11 +22,13 @@ import httpx
 
 from service.core.hubspot.answers import BatchReply, NoReply
 
-LARGEST: Final = 32 << 20  # bytes; a batch of the largest records is a few MB
+# bytes; a batch of the largest records is a few MB.
+LARGEST: Final = 32 << 20
 SMALL: Final = 1 << 20
 # Python's zlib unpacks all that it is given at once: 64 KB from the wire may be 64 MB.
 _STEP: Final = 64 << 10
-_GZIP: Final = 31  # zlib's word for a gzip header
+# zlib's word for a gzip header.
+_GZIP: Final = 31
 _NOT_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -117,7 +119,8 @@ async def _read_on(pieces: AsyncIterator[bytes], body: bytearray) -> None:
         body += piece
         if len(body) > LARGEST:
             raise UnreadableAnswerError(f"an answer of more than {LARGEST >> 20} MiB")
-        await asyncio.sleep(0)  # unpacking 32 MiB takes 60 ms; the loop has other work
+        # Unpacking 32 MiB takes 60 ms; the loop has other work.
+        await asyncio.sleep(0)
 
 
 def _reply(answer: httpx.Response, body: bytearray) -> BatchReply:

@@ -17,8 +17,10 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.hubspot.http import Http
 from service.settings.sections import HubSpot as HubSpotSettings
 
-AHEAD: Final = 60.0  # seconds before expiry at which a token is replaced; HubSpot's live 1800 s
-THROTTLED: Final = 429  # says nothing about the credentials
+# Seconds before expiry at which a token is replaced; HubSpot's live 1800 s.
+AHEAD: Final = 60.0
+# Says nothing about the credentials.
+THROTTLED: Final = 429
 _DATED = re.compile(r"^\d{4}-\d{2}$")
 
 

@@ -26,7 +26,8 @@ from service.rabbitmq.errors import (
 )
 from service.rabbitmq.topology import KEPT_LIMIT
 
-TIMEOUT: Final = 30.0  # seconds for a confirm; a blocked broker (memory, disk) sends none
+# Seconds for a confirm; a blocked broker (memory, disk) sends none.
+TIMEOUT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,8 @@ class Post:
             delivery_mode=DeliveryMode.PERSISTENT,
             correlation_id=posting.correlation_id,
             reply_to=posting.reply_to,
-            message_id=uuid4().hex,  # the client tells returned messages apart by it
+            # The client tells returned messages apart by it.
+            message_id=uuid4().hex,
             timestamp=posting.timestamp or stamp(),
             type=posting.message_type,
             app_id=posting.app_id,

@@ -26,8 +26,10 @@ _ACK: Final = b"\x00\x3c\x00\x50"
 _NACK: Final = b"\x00\x3c\x00\x78"
 _BLOCKED: Final = b"\x00\x0a\x00\x3c"
 _UNBLOCKED: Final = b"\x00\x0a\x00\x3d"
-_TAG: Final = struct.Struct(">4xQB")  # behind class and method: the tag, multiple
-_SIZE: Final = struct.Struct(">4xQ")  # of the body, behind class and weight
+# Behind class and method: the tag, multiple.
+_TAG: Final = struct.Struct(">4xQB")
+# Of the body, behind class and weight.
+_SIZE: Final = struct.Struct(">4xQ")
 
 
 class Parcel:
@@ -37,7 +39,8 @@ class Parcel:
         self._left = dict(enumerate(messages, start=first))
         self._unanswered = len(messages)
         self.returned: set[int] = set()  # tags
-        self.answered = asyncio.Event()  # all of it, or nothing more will be
+        # All of it, or nothing more will be.
+        self.answered = asyncio.Event()
 
     @property
     def left(self) -> list[Outgoing]:
@@ -67,12 +70,16 @@ class Confirms:
     """The books of one connection with one publishing channel: read its frames, open a parcel per write."""
 
     def __init__(self, name: str) -> None:
-        self._name = name  # unique to this connection: it starts every message id
-        self._sent = 0  # messages; the last one's tag
+        # Unique to this connection: it starts every message id.
+        self._name = name
+        # messages; the last one's tag.
+        self._sent = 0
         self._open: dict[int, Parcel] = {}  # by tag, in their order
-        self._missing: int | None = None  # bytes of a returned message; None = not inside of one
+        # Bytes of a returned message; None = not inside of one.
+        self._missing: int | None = None
         self._headed = False  # its header has come
-        self.alarms = 0  # times that the broker has blocked us
+        # Times that the broker has blocked us.
+        self.alarms = 0
         self.unblocked = asyncio.Event()
         self.unblocked.set()
         self.over = False  # the connection has ended
@@ -115,7 +122,8 @@ class Confirms:
             self._missing, self._headed = 0, False
         else:
             self._alarm(method)
-            return False  # aiormq tells of alarms in the log
+            # Aiormq tells of alarms in the log.
+            return False
         return True
 
     def _alarm(self, method: bytes) -> None:

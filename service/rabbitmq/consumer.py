@@ -28,11 +28,14 @@ from service.rabbitmq.wire import Wire
 
 log = structlog.get_logger(__name__)
 
-RECONNECT: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds between tries; the last one from then on
+# Seconds between tries; the last one from then on.
+RECONNECT: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 OPENING: Final = (
-    15.0  # seconds to connect and consume; a peer that swallows everything answers never
+    # Seconds to connect and consume; a peer that swallows everything answers never.
+    15.0
 )
-CLOSING: Final = 2.0  # seconds for a farewell; what is unacked goes back without one, too
+# Seconds for a farewell; what is unacked goes back without one, too.
+CLOSING: Final = 2.0
 
 
 class Consumer:
@@ -117,7 +120,8 @@ class Consumer:
     async def _consume(self) -> None:
         self._consumed = False
         if self._wanted.is_set():
-            self._unwanted.clear()  # which ended the connection before this one
+            # Which ended the connection before this one.
+            self._unwanted.clear()
         async with asyncio.timeout(OPENING):
             over = asyncio.Event()
             wire = Wire(inbox := Inbox(over.set), self._room)

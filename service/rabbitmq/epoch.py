@@ -19,7 +19,8 @@ class Epoch:
 
     def __init__(self, number: int, queue: str, channel: AbstractChannel, wire: Wire) -> None:
         self.number, self.queue, self.channel, self._wire = number, queue, channel, wire
-        self._low = 0  # every tag up to this one is settled
+        # Every tag up to this one is settled.
+        self._low = 0
         self._above: set[int] = set()  # settled tags above a gap
 
     def settle(self, deliveries: Sequence[Delivery]) -> None:
@@ -34,7 +35,8 @@ class Epoch:
 
     def acks(self, tags: Sequence[int]) -> list[Basic.Ack]:
         """The fewest frames that ack exactly `tags` (ascending, unacked)."""
-        reached = 0  # the highest of `tags` with no gap below it
+        # The highest of `tags` with no gap below it.
+        reached = 0
         waiting = self._above.union(tags)
         low = self._low
         while low + 1 in waiting:

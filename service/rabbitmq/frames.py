@@ -17,7 +17,8 @@ from pamqp.frame import marshal
 
 from service.core.outgoing import Outgoing
 
-START: Final = struct.Struct(">BHI")  # kind, channel, size of the payload
+# kind, channel, size of the payload.
+START: Final = struct.Struct(">BHI")
 END: Final = 0xCE
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 
@@ -33,7 +34,8 @@ UNDECODABLE: Final = (
     struct.error,
 )
 
-_CONTENT: Final = struct.Struct(">HHQH")  # class, weight, size of the body, flags of the properties
+# class, weight, size of the body, flags of the properties.
+_CONTENT: Final = struct.Struct(">HHQH")
 _BASIC: Final = 60
 _PERSISTENT: Final = b"\x02"
 _END: Final = bytes([END])
@@ -63,7 +65,8 @@ def _method(exchange: str, routing_key: str, channel: int) -> bytes:
 
 def _header(message: Outgoing, message_id: str) -> bytes:
     flags, values = 0, []
-    for flag, value in (  # in the order that the protocol gives them
+    # In the order that the protocol gives them.
+    for flag, value in (
         (0x8000, _short(message.content_type)),
         (0x4000, _short(message.content_encoding)),
         (0x2000, _table(message.headers)),

@@ -32,7 +32,8 @@ from service.rabbitmq.frames import BODY, HEADER, METHOD, UNDECODABLE
 
 _DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
 _TAG: Final = struct.Struct(">QB")  # delivery tag, redelivered
-_SIZE: Final = struct.Struct(">4xQ")  # of the body, behind class and weight
+# Of the body, behind class and weight.
+_SIZE: Final = struct.Struct(">4xQ")
 
 
 @dataclass(slots=True)
@@ -43,12 +44,14 @@ class _Reading:
     queue: str
     deliver: Callable[[Delivery], None]
     counter: str
-    largest: int  # bytes of a body that is held
+    # Bytes of a body that is held.
+    largest: int
     method: bytes | None = None
     properties: Basic.Properties | None = None
     fault: str | None = None
     missing: int = 0  # bytes of the body
-    size: int = 0  # bytes of a body that is too large to be held
+    # Bytes of a body that is too large to be held.
+    size: int = 0
     digest: blake2b | None = None  # of the same
     body: list[bytes] = field(default_factory=list)
 

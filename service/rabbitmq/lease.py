@@ -28,13 +28,16 @@ class Lease:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._proven: float | None = None  # when the last answered question was put; None = ended
+        # When the last answered question was put; None = ended.
+        self._proven: float | None = None
         self._changed = asyncio.Event()
 
     async def prove(self, channel: AbstractChannel, prefetch: int) -> None:
         """Ask again and again, until cancelled: the prefetch once more, which changes no consumer."""
-        self._proven = _now()  # it has just let us consume
-        with suppress(AMQPError, OSError, RuntimeError):  # the channel's end is told elsewhere
+        # It has just let us consume.
+        self._proven = _now()
+        # The channel's end is told elsewhere.
+        with suppress(AMQPError, OSError, RuntimeError):
             while True:
                 asked = _now()
                 await channel.basic_qos(prefetch_count=prefetch)

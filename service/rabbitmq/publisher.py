@@ -109,7 +109,8 @@ class Publisher:
         self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
         self._trouble: str | None = None
-        self._since: dict[int, float] = {}  # publishes under way -> when they began, in order
+        # Publishes under way -> when they began, in order.
+        self._since: dict[int, float] = {}
 
     @property
     def trouble(self) -> str | None:
@@ -166,7 +167,8 @@ class Publisher:
         return left
 
     async def _part_with(self, outlet: _Outlet) -> None:
-        if self._outlet is outlet:  # else another publish has opened a new one meanwhile
+        # Else another publish has opened a new one meanwhile.
+        if self._outlet is outlet:
             self._outlet = None
         await outlet.give_up()
 

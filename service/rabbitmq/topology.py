@@ -34,7 +34,8 @@ _INPUT_LIMIT: Final = 50
 JOURNAL: Final = "orders.journal"
 # Looking through dead letters returns them too: no number of looks may drop one.
 KEPT_LIMIT: Final = 1_000_000
-_TIMEOUT: Final = 10.0  # seconds, to connect and for each declaration
+# seconds, to connect and for each declaration.
+_TIMEOUT: Final = 10.0
 _DIFFERENCE: Final = re.compile(
     r"inequivalent arg '(?P<name>[^']+)' .*received (?:the value )?'?(?P<wanted>[^']+)'?.* "
     r"but current is (?:the value )?'?(?P<found>[^']+)"

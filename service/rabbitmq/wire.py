@@ -112,7 +112,8 @@ class Wire(TransportFactory):
         at, now, taken = 0, stamp(), False
         while at + START.size <= len(arrived):
             kind, channel, size = START.unpack_from(arrived, at)
-            if kind not in _KINDS:  # a peer that does not speak AMQP: aiormq knows what to say
+            # A peer that does not speak AMQP: aiormq knows what to say.
+            if kind not in _KINDS:
                 self._others += arrived[at:]
                 at = len(arrived)
                 break

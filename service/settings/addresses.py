@@ -16,7 +16,8 @@ HUBSPOTS: Final = (".hubapi.com", ".hubspot.com")
 class Fault(NamedTuple):
     """One thing that is wrong."""
 
-    kind: Literal["url", "secret"]  # secret: the URL is not repeated
+    # secret: the URL is not repeated.
+    kind: Literal["url", "secret"]
     sentence: str
 
 

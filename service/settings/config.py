@@ -48,14 +48,17 @@ from service.settings.sections import (
 )
 
 ACK_TIMEOUT: Final = (
-    1800.0  # seconds; RabbitMQ's default consumer_timeout: then it closes the channel
+    # seconds; RabbitMQ's default consumer_timeout: then it closes the channel.
+    1800.0
 )
 # What came out of the dead letters leaves live events at least four fifths of the calls; a batch of it
 # takes up to three: what HubSpot holds, what it has archived, the write.
 REPLAY_CALLS: Final = 3
 REPLAY_SHARE: Final = 0.2
-ACK_MARGIN: Final = 60.0  # the broker looks once a minute, and settling takes a moment
-HELD_AT_MOST: Final = ACK_TIMEOUT - ACK_MARGIN  # then we give back ourselves, whatever the reason
+# The broker looks once a minute, and settling takes a moment.
+ACK_MARGIN: Final = 60.0
+# Then we give back ourselves, whatever the reason.
+HELD_AT_MOST: Final = ACK_TIMEOUT - ACK_MARGIN
 
 
 class _FromOutside(BaseSettings):
@@ -64,7 +67,8 @@ class _FromOutside(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        env_ignore_empty=True,  # an empty variable is how compose files say "unset"
+        # An empty variable is how compose files say "unset".
+        env_ignore_empty=True,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
@@ -89,7 +93,8 @@ class _FromOutside(BaseSettings):
             SettingsError,
             UnicodeDecodeError,
             OSError,
-        ) as error:  # a secrets folder that is none
+            # A secrets folder that is none.
+        ) as error:
             raise ConfigurationError(strays or [f"{SECRETS_DIR}: {error}"]) from None
         if strays:
             raise ConfigurationError(strays)
@@ -105,9 +110,11 @@ class _FromOutside(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments (tests), environment, secret files, and every section at least empty."""
-        del env_settings, dotenv_settings  # a .env that nobody named decides nothing
+        # A .env that nobody named decides nothing.
+        del env_settings, dotenv_settings
         environment = EnvSettingsSource(settings_cls)
-        environment.env_vars = {  # strays are said by load(), with a guess at what was meant
+        # Strays are said by load(), with a guess at what was meant.
+        environment.env_vars = {
             name: value for name, value in environment.env_vars.items() if name.upper() in KNOWN
         }
         files = _SecretFiles(file_secret_settings, secrets_dir=_secrets_dir())

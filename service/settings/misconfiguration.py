@@ -13,7 +13,8 @@ from service.core.misspelt import did_you_mean
 
 PREFIX: Final = "ORDERSYNC_"
 SECRETS_FOLDER: Final = "/var/run/secrets/ordersync"
-SECRETS_DIR: Final = f"{PREFIX}SECRETS_DIR"  # says where they are: the one name without a section
+# Says where they are: the one name without a section.
+SECRETS_DIR: Final = f"{PREFIX}SECRETS_DIR"
 # Kubernetes gives a pod the addresses of the namespace's Services, in variables named after them: a
 # Service called "ordersync" must not keep ordersync from starting.
 _SERVICE_LINK = re.compile(
@@ -57,7 +58,8 @@ def fault_line(error: ErrorDetails, *, secret: bool) -> str:
     if error["type"] == "extra_forbidden":
         return f"{section}/{field}: is not a setting; remove the file from the secrets folder"
     shown = "" if secret or error["type"] in _SELF_EXPLAINING else f", not {_shown(error['input'])}"
-    field = field or error["type"]  # a section's own check is named after the field it is about
+    # A section's own check is named after the field it is about.
+    field = field or error["type"]
     return f"{variable(section, field)}: {_sentence(error)}{shown}"
 
 

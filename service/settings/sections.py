@@ -87,7 +87,8 @@ class _Section(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        validate_default=True,  # a default may clash with what was given
+        # A default may clash with what was given.
+        validate_default=True,
     )
 
 
@@ -254,7 +255,8 @@ class HubSpot(_Section):
         None,
         description="a private app's access token; read again when its file changes",
     )
-    token_file: Path | None = Field(None, exclude=True)  # not a setting: where `token` was read
+    # Not a setting: where `token` was read.
+    token_file: Path | None = Field(None, exclude=True)
 
     @field_validator("base_url")
     @classmethod

@@ -127,7 +127,8 @@ class Line:
         """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
         while True:
             while (wait := self._budget.wait(self._now())) > 0.0:
-                self._wake.hush()  # a bell that rings already is no waiting, and would starve the loop
+                # A bell that rings already is no waiting, and would starve the loop.
+                self._wake.hush()
                 await self._wake.within(wait)
             if not await permit():
                 return None

@@ -77,7 +77,8 @@ class Pipeline:
             ):
                 self._spawn(tasks, story)
             await self._send_out(tasks)
-            for task in tuple(self._tasks):  # what they hold goes back to the queue
+            # What they hold goes back to the queue.
+            for task in tuple(self._tasks):
                 task.cancel()
 
     async def _send_out(self, tasks: asyncio.TaskGroup) -> None:

@@ -22,14 +22,16 @@ class Shell:
 
     send: Callable[[Call], Awaitable[BatchReply | NoReply]]
     renew: Callable[[], Awaitable[bool]]
-    publish: Callable[[Sequence[Outgoing]], Awaitable[None]]  # returns when all are confirmed
+    # Returns when all are confirmed.
+    publish: Callable[[Sequence[Outgoing]], Awaitable[None]]
     ack: Callable[[Iterable[Delivery]], Awaitable[None]]
     open_intake: Callable[[], None]
     close_intake: Callable[[], None]
     now: Callable[[], float]  # monotonic seconds
     stamp: Callable[[], datetime]
     jitter: Callable[[], float]
-    name: str  # unique to this process: it starts every trace id
+    # Unique to this process: it starts every trace id.
+    name: str
     # Returns while the broker knows us as the owner.
     leased: Callable[[], Awaitable[None]] = _at_once
     traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None

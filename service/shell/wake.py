@@ -7,7 +7,8 @@ from typing import Final
 from service.core.hubspot.budget import FOREVER
 
 TICK: Final = (
-    0.001  # seconds; no timer is finer, or a due moment a float's breath away spins the loop
+    # seconds; no timer is finer, or a due moment a float's breath away spins the loop.
+    0.001
 )
 
 

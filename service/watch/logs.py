@@ -29,11 +29,13 @@ _SECRET: Final = re.compile(
     r"(?P<before>\w+://[^\s/:@]*:"  # user:password@ of a URL
     r"|\bbearer\s+"
     r"|\b(?:access_token|refresh_token|client_secret|password)[\"']?\s*[=:]\s*[\"']?"
-    r"|\bpat-[a-z]{2,3}\d-)"  # HubSpot's private app tokens
+    # HubSpot's private app tokens.
+    r"|\bpat-[a-z]{2,3}\d-)"
     r"(?P<secret>(?<=:)[^\s/@]+(?=@)|(?<!/)[^\s\"'&,;}@/]{4,})",
     re.IGNORECASE,
 )
-_DEEPEST: Final = 20  # objects within objects that a line shows; what is below is text
+# Objects within objects that a line shows; what is below is text.
+_DEEPEST: Final = 20
 # Whatever the two expressions match holds one of these, in lower case.
 _MARKS: Final = tuple(
     b"://|bearer|authorization|passw|secret|token|cookie|api_key|api-key|apikey|pat-".split(b"|")
@@ -66,7 +68,8 @@ def for_command(log: Log) -> None:
         log if log.level in {"warning", "error"} else log.model_copy(update={"level": "warning"})
     )
     configure(quiet, sys.stderr)
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # the command tells what went wrong
+    # The command tells what went wrong.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

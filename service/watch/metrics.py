@@ -29,8 +29,10 @@ from service.watch.pauses import PauseMetrics
 from service.watch.version import installed
 
 PREFIX: Final = "ordersync"
-NO_REASON: Final = ""  # to Prometheus an empty label is no label
-MALFORMED: Final = "malformed"  # `operation` of an event that could not be read
+# To Prometheus an empty label is no label.
+NO_REASON: Final = ""
+# `operation` of an event that could not be read.
+MALFORMED: Final = "malformed"
 _WAIT: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800)  # seconds
 _CALL: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)  # seconds
 _RECORDS: Final = (1, 5, 10, 25, 50, 75, 90, 100)

@@ -67,7 +67,8 @@ async def serve_on(listening: socket.socket, health: Health, metrics: Metrics) -
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
-            yield  # SIGTERM starts the app's drain, not this server's end
+            # SIGTERM starts the app's drain, not this server's end.
+            yield
 
     config = uvicorn.Config(
         application(health, metrics),

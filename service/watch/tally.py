@@ -22,9 +22,11 @@ from service.watch.metrics import MALFORMED, NO_REASON, Metrics
 
 log = structlog.get_logger(__name__)
 
-NAMED: Final = 20  # events of one failure; all of them are in `events_settled`
+# Events of one failure; all of them are in `events_settled`.
+NAMED: Final = 20
 _FAILED: Final = frozenset({Status.REJECTED, Status.EXHAUSTED})
-ISOLATION: Final = "isolation"  # `cause` of a put-back that no failure of the record's own explains
+# `cause` of a put-back that no failure of the record's own explains.
+ISOLATION: Final = "isolation"
 
 
 class Tally:

@@ -9,7 +9,8 @@ from service.core.headers import DEATH, FORCE, PREFIX, REPLAYS
 
 DELIVERED: Final = "x-delivery-count"
 ACQUIRED: Final = "x-acquired-count"
-READ_AT_MOST: Final = 1024 * 1024  # bytes of one body; four times what an order event may have
+# Bytes of one body; four times what an order event may have.
+READ_AT_MOST: Final = 1024 * 1024
 
 
 class Unread(NamedTuple):
@@ -64,7 +65,8 @@ class OwnProperties:
 class Delivery:
     """One AMQP message handed to us. It exists until it is settled, or until its epoch ends."""
 
-    epoch: int  # the channel it came on; an ack on any other is a lie
+    # The channel it came on; an ack on any other is a lie.
+    epoch: int
     tag: int
     queue: str
     exchange: str
@@ -73,9 +75,12 @@ class Delivery:
     properties: Properties
     body: bytes
     received_at: datetime
-    fault: str | None = None  # why its properties could not be read
-    counter: str = DELIVERED  # the header in which the broker counts returns
-    unread: Unread | None = None  # the body is too large to be here
+    # Why its properties could not be read.
+    fault: str | None = None
+    # The header in which the broker counts returns.
+    counter: str = DELIVERED
+    # The body is too large to be here.
+    unread: Unread | None = None
 
     @property
     def size(self) -> int:
@@ -119,5 +124,6 @@ class Delivery:
     @property
     def forced(self) -> bool:
         """Whether an operator wants it written over whatever is newer."""
-        force = self.headers.get(FORCE)  # any AMQP value, a list too
+        # Any AMQP value, a list too.
+        force = self.headers.get(FORCE)
         return force is True or force == "true"

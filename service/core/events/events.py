@@ -31,7 +31,8 @@ from service.core.events.order_event import (
 from service.core.events.scalars import as_hubspot
 from service.core.reasons import Code
 
-MAX_BODY = 256 * 1024  # bytes; CloudEvents asks consumers to accept at least 64 KiB
+# bytes; CloudEvents asks consumers to accept at least 64 KiB.
+MAX_BODY = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +43,16 @@ class Contribution:
     event: OrderEvent
     operation: Operation
     order: Order
-    values: Mapping[str, str]  # as HubSpot takes them; "" clears
+    # As HubSpot takes them; "" clears.
+    values: Mapping[str, str]
     came_back: bool = (
-        False  # out of the dead letters: checked against what is newer before it is written
+        # Out of the dead letters: checked against what is newer before it is written.
+        False
     )
-    apart: bool = False  # merges with no other event
-    graph: Graph | None = None  # lines, links, stage; None = the event carries properties alone
+    # Merges with no other event.
+    apart: bool = False
+    # lines, links, stage; None = the event carries properties alone.
+    graph: Graph | None = None
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -144,7 +149,8 @@ def _from_headers(delivery: Delivery) -> dict[str, Any]:
     document["datacontenttype"] = content_type
     if delivery.body:
         try:
-            document["data"] = from_json(delivery.body)  # the reader of structured events too
+            # The reader of structured events too.
+            document["data"] = from_json(delivery.body)
         except ValueError as error:
             raise _Unreadable(
                 Code.INVALID_JSON, ("data", f"the body is not JSON: {error}")

@@ -13,15 +13,19 @@ from service.core.events.deliveries import Delivery
 from service.core.events.order_event import ENVELOPE, OPERATIONS
 from service.core.reasons import Code
 
-_FAULTS_SHOWN = 20  # of one event; the rest is counted
-_FAULTS_READ = 2_000  # naming 80,000 of one message would hold up the others for half a second
-_STEP_SHOWN = 100  # characters of one step of a path: a property's name may fill the message
+# Of one event; the rest is counted.
+_FAULTS_SHOWN = 20
+# Naming 80,000 of one message would hold up the others for half a second.
+_FAULTS_READ = 2_000
+# Characters of one step of a path: a property's name may fill the message.
+_STEP_SHOWN = 100
 
 
 class Fault(NamedTuple):
     """One thing that is wrong with an event."""
 
-    path: str  # "data.properties.total", "ce-id", "" for the whole
+    # "data.properties.total", "ce-id", "" for the whole.
+    path: str
     message: str
 
 
@@ -110,7 +114,8 @@ def _fault(detail: ErrorDetails, *, binary: bool) -> Fault:
     else:
         known = _MESSAGES.get(detail["type"])
         message = known.format(**detail.get("ctx", {})) if known else detail["msg"]
-    if detail["type"] == "id_property":  # found in the event as a whole
+    # Found in the event as a whole.
+    if detail["type"] == "id_property":
         path = ["data", "id_property"]
     if binary and path and path[0] != "data":
         path[0] = f"ce-{path[0]}"

@@ -59,7 +59,8 @@ def _with_offset(value: str) -> str:
             "time", "must be RFC 3339 with seconds and an offset, as 2026-11-22T10:00:00Z"
         )
     try:
-        date.fromisoformat(value[:10])  # the rest is in the pattern; datetime's knows no small z
+        # The rest is in the pattern; datetime's knows no small z.
+        date.fromisoformat(value[:10])
     except ValueError:  # the 31st of a shorter month
         raise PydanticCustomError("time", "is not a day of the calendar") from None
     return value

@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.config import JsonDict
 
-RECORD_ID: Final = "hs_object_id"  # the identifying property that is HubSpot's own record id
+# The identifying property that is HubSpot's own record id.
+RECORD_ID: Final = "hs_object_id"
 MAX_LINES: Final = 500  # per event
 EMAIL: Final = "email"
 

@@ -13,7 +13,8 @@ from service.core.graph.pipelines import OrderPipeline
 from service.core.hubspot.associations import LinkType
 
 KEPT: Final = 300.0  # seconds
-REACH: Final = 20_000  # targets; the oldest is forgotten first
+# targets; the oldest is forgotten first.
+REACH: Final = 20_000
 
 
 @dataclass(slots=True)

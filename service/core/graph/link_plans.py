@@ -24,7 +24,8 @@ class LinkPlan:
 
     wanted: dict[str, Labels] = field(default_factory=dict)
     unwanted: set[str] = field(default_factory=set)
-    exclusive: bool = False  # every other link of the type goes
+    # Every other link of the type goes.
+    exclusive: bool = False
 
     def keeps(self, record_id: str) -> bool:
         """Whether a link that is there may stay."""

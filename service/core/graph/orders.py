@@ -22,7 +22,8 @@ from service.core.hubspot.verdicts import Applied, Rejected, Verdict
 from service.core.reasons import Code, Reason
 
 RECORDS: Final = 100  # per call
-HISTORIES: Final = 50  # keys of a read with histories
+# Keys of a read with histories.
+HISTORIES: Final = 50
 # A producer's clock may run ahead of HubSpot's.
 SKEW: Final = timedelta(minutes=5)
 Names = Iterator[str]

@@ -206,7 +206,8 @@ class Work:
             for failure in self.failures:
                 if isinstance(failure, kind):
                     return Partly(self.progress(), failure)
-        if self.failures:  # of no kind that ends anything: asked again, and never taken for success
+        # Of no kind that ends anything: asked again, and never taken for success.
+        if self.failures:
             return Partly(self.progress(), unresolved(Code.ASSOCIATION_UNRESOLVED, _UNCLEAR))
         return Partly(self.progress(), Applied(self.record_id, self.created, tuple(self.left_out)))
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-INVALID_VALUES = "Property values were not valid: "  # then a JSON array, inside `message`
+# Then a JSON array, inside `message`.
+INVALID_VALUES = "Property values were not valid: "
 # Whole sentences of HubSpot's: the value in the first is the event's, and may hold anything.
 _COORDINATES = re.compile(
     r"Cannot set PropertyValueCoordinates\{.*?propertyName=(?P<name>[^,}]+), value=(?P<value>.*)\}"
@@ -45,7 +46,8 @@ class Detail(NamedTuple):
     """One fault that a message or a nested error names."""
 
     property: str | None
-    error: str  # PROPERTY_DOESNT_EXIST, INVALID_LONG, …; "" where none is given
+    # PROPERTY_DOESNT_EXIST, INVALID_LONG, …; "" where none is given.
+    error: str
     message: str
     value: str | None = None
 
@@ -60,7 +62,8 @@ class Problem:
     traces: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     details: tuple[Detail, ...] = ()
-    policy: str | None = None  # of a 429: DAILY, TEN_SECONDLY_ROLLING
+    # Of a 429: DAILY, TEN_SECONDLY_ROLLING.
+    policy: str | None = None
 
 
 def document(reply: BatchReply) -> dict[str, Any] | None:

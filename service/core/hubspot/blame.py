@@ -155,7 +155,8 @@ def whole_call(call: BatchCall, said: Problem, status: int) -> tuple[Verdict, ..
     verdicts: list[Verdict] = []
     for sent in call.inputs:
         guilty, suspect = _accused(sent, call, said)
-        if guilty and not duplicates:  # of duplicates each is fine alone
+        # Of duplicates each is fine alone.
+        if guilty and not duplicates:
             verdicts.append(Rejected(_about(sent, said, reason)))
         else:
             verdicts.append(Refused(reason, named=guilty or suspect))
@@ -199,7 +200,8 @@ def _carriers(detail: Detail, call: BatchCall) -> list[Input]:
     carriers = [i for i in call.inputs if detail.property in i.values]
     quoted = [i for i in carriers if _quotes(detail, i.values[detail.property or ""])]
     if detail.property == call.id_property:
-        return quoted  # every record carries its key: only the quoted one is meant
+        # Every record carries its key: only the quoted one is meant.
+        return quoted
     return quoted or carriers
 
 

@@ -27,15 +27,22 @@ from typing import Final, NamedTuple
 from service.core.hubspot.answers import BatchReply, NoReply
 
 FOREVER: Final = float("inf")
-LONGEST: Final = 60.0  # seconds that a 429 may close the budget; who asks for more gets a pause
+# Seconds that a 429 may close the budget; who asks for more gets a pause.
+LONGEST: Final = 60.0
 # Tuned beside clients that call steadily, at random and in bursts: tests/core/quota.py.
-MARGIN: Final = 2  # places left free while others use the limit: their next call is on its way
+# Places left free while others use the limit: their next call is on its way.
+MARGIN: Final = 2
 MARGIN_MAX: Final = 16
-NEAR: Final = 4  # places above the margin from which calls leave one at a time
-FRESH: Final = 0.05  # of a window: older news is good for one call, which brings newer
-SHARED: Final = 3  # windows that others are remembered for
-TAIL: Final = 10  # the last tenth of a window's calls leaves spaced …
-PACE: Final = 0.5  # … by half of what would spread them evenly
+# Places above the margin from which calls leave one at a time.
+NEAR: Final = 4
+# Of a window: older news is good for one call, which brings newer.
+FRESH: Final = 0.05
+# Windows that others are remembered for.
+SHARED: Final = 3
+# The last tenth of a window's calls leaves spaced ….
+TAIL: Final = 10
+# … by half of what would spread them evenly.
+PACE: Final = 0.5
 _DIGITS: Final = 9
 
 
@@ -43,12 +50,14 @@ _DIGITS: Final = 9
 class BudgetPolicy:
     """The app's burst limit."""
 
-    calls: int = 100  # HubSpot's smallest: private apps of Free and Starter accounts
+    # HubSpot's smallest: private apps of Free and Starter accounts.
+    calls: int = 100
     window: float = 10.0  # seconds
 
 
 class _Call(NamedTuple):
-    left: float  # when it departed; never, where HubSpot may not have counted it
+    # When it departed; never, where HubSpot may not have counted it.
+    left: float
     back: float  # when it was answered
 
 
@@ -62,14 +71,18 @@ class Budget:
         self.remaining: int | None = None  # as HubSpot said last
         self._out = 0  # departed, not answered
         self._left = -FOREVER  # when the latest departed
-        self._held: deque[_Call] = deque()  # answered within the window, the oldest first
+        # Answered within the window, the oldest first.
+        self._held: deque[_Call] = deque()
         self._freed: deque[_Call] = deque()  # the window before that
         self._heard = False
         self._closed_until = 0.0
-        self._told: _Call | None = None  # the call that brought the latest count of what remains
-        self._free = 0  # places that it leaves us if it had counted none of those on their way
+        # The call that brought the latest count of what remains.
+        self._told: _Call | None = None
+        # Places that it leaves us if it had counted none of those on their way.
+        self._free = 0
         self._uncounted = 0  # how many those were
-        self._shared_until = 0.0  # somebody else uses the limit too, as far as we know
+        # Somebody else uses the limit too, as far as we know.
+        self._shared_until = 0.0
         self._margin = MARGIN
         self._refused_at = self._eased_at = -FOREVER
 
@@ -79,7 +92,8 @@ class Budget:
         if now < self._closed_until:
             return self._closed_until - now
         if self._out and not self._heard:
-            return FOREVER  # nobody knows what a predecessor used: one call finds out
+            # Nobody knows what a predecessor used: one call finds out.
+            return FOREVER
         if self.used < self.limit and self._has_place(now):
             return max(0.0, self._spaced(now) - now)
         return self._until_news(now)
@@ -162,7 +176,8 @@ class Budget:
 
     def _note(self, remaining: int, uncounted: int, call: _Call) -> None:
         self.remaining = remaining
-        if self._told is None or call.left >= self._told.left:  # answers overtake each other
+        # Answers overtake each other.
+        if self._told is None or call.left >= self._told.left:
             self._told, self._free, self._uncounted = call, remaining - uncounted, uncounted
 
     def _at_most_ours(self, left: float) -> int:
@@ -174,7 +189,8 @@ class Budget:
             call = self._held.popleft()
             self._freed.append(call)
             if self._told and call.left > self._told.back - self.window:
-                self._free += 1  # it was in the window that the header counted
+                # It was in the window that the header counted.
+                self._free += 1
         while self._freed and self._freed[0].back + 2 * self.window <= now:
             self._freed.popleft()
         if self._margin > MARGIN and now >= self._eased_at + self.window:

@@ -27,9 +27,11 @@ Endpoint = Literal["create", "upsert", "update", "archive", "read"]
 class Input(NamedTuple):
     """One record of a call: what we sent of it, to recognise it in the answer."""
 
-    id: str  # as sent in `id`: the key, or HubSpot's record id
+    # As sent in `id`: the key, or HubSpot's record id.
+    id: str
     key: str  # the order's key
-    trace: str  # "" where the endpoint takes none
+    # "" where the endpoint takes none.
+    trace: str
     values: dict[str, str]
 
 
@@ -41,7 +43,8 @@ class BatchCall:
     id_property: str
     inputs: tuple[Input, ...]
     body: bytes
-    archived: bool = False  # of a read: look among the archived records (`?archived=true`)
+    # Of a read: look among the archived records (`?archived=true`).
+    archived: bool = False
     object: str = ORDERS
 
     @property
@@ -79,7 +82,8 @@ def _write(endpoint: Literal["upsert", "update"], batch: Batch, name: str) -> Ba
             "properties": i.values,
             "objectWriteTraceId": i.trace,
         }
-        if by_key  # an update by record id must leave idProperty out (segment/action-destinations#3957)
+        # An update by record id must leave idProperty out (segment/action-destinations#3957).
+        if by_key
         else {"id": i.id, "properties": i.values, "objectWriteTraceId": i.trace}
         for i in inputs
     ]

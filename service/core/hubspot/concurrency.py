@@ -12,8 +12,10 @@ latency: each call in flight holds a batch of events and room for an answer.
 from math import ceil
 from typing import Final
 
-LEAST: Final = 4  # a burst after a pause, and calls that HubSpot answers in no time
-MOST: Final = 128  # 100 calls in 10 s at 10 s each, with room to spare
+# A burst after a pause, and calls that HubSpot answers in no time.
+LEAST: Final = 4
+# 100 calls in 10 s at 10 s each, with room to spare.
+MOST: Final = 128
 _FORGETTING: Final = 16
 
 

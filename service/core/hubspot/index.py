@@ -32,7 +32,8 @@ class Index:
         record_id = name_of(result.get("id"))
         if record_id is None:
             return None
-        trace = result.get("objectWriteTraceId")  # any JSON: what is no text is no trace
+        # Any JSON: what is no text is no trace.
+        trace = result.get("objectWriteTraceId")
         if isinstance(trace, str) and (at := self._by_trace.get(trace)) is not None:
             return at
         if self._id_property == RECORD_ID or self._endpoint == "archive":

@@ -30,15 +30,20 @@ from service.core.reasons import Code, Reason
 from service.core.waiting.backlog import Batch
 
 OUTAGE_CALLS: Final = (
-    4  # failed calls in a row after which a probe is asked, and so many more, the next
+    # Failed calls in a row after which a probe is asked, and so many more, the next.
+    4
 )
-LONG_THROTTLE: Final = 300.0  # seconds in which every call is throttled
-FIRST: Final = 1.0  # seconds before the first probe
+# Seconds in which every call is throttled.
+LONG_THROTTLE: Final = 300.0
+# Seconds before the first probe.
+FIRST: Final = 1.0
 LONGEST: Final = 300.0  # that HubSpot may ask for
 # Where the probe is answered and writes are not: the longest that anybody waits after the cause was mended.
 LONGEST_IN_VAIN: Final = 1800.0
-SELDOM: Final = 60.0  # between two probes that fail, at the most
-_DOUBLINGS: Final = 11  # enough for both; 2**1024 is no float, and a night has more probes
+# Between two probes that fail, at the most.
+SELDOM: Final = 60.0
+# Enough for both; 2**1024 is no float, and a night has more probes.
+_DOUBLINGS: Final = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Doubt:
 
     reason: Reason
     where: Where
-    after: float | None = None  # seconds that HubSpot asked for
+    # Seconds that HubSpot asked for.
+    after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,10 @@ class Pulse:
 
     def __init__(self) -> None:
         self._suspicion = Suspicion()
-        self._pauses = 0  # in a row, with no write between
-        self._throttles: tuple[float, float] | None = None  # the first and the last in a row
+        # In a row, with no write between.
+        self._pauses = 0
+        # The first and the last in a row.
+        self._throttles: tuple[float, float] | None = None
 
     def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Pause | Doubt | None:
         """Take in one call's verdicts; says where they may not be about these orders, or are not."""

@@ -36,15 +36,22 @@ from service.core.hubspot.verdicts import (
 )
 from service.core.reasons import Code, Reason
 
-DONE: Final = 204  # all that HubSpot ever says to an archive
-MIGRATION_PAUSE = 60.0  # seconds; 477 carries Retry-After, this is for one that does not
-LOCK_PAUSE = 2.0  # seconds; HubSpot: "locks last 2 s, leave at least 2 s between calls"
-LONG = 60.0  # seconds; who asks for more gets a pause, not messages held unacked
-_DIGITS = 9  # of a number of seconds that is worth reading
-_BODY_SHOWN = 200  # characters of an answer that nobody can read
+# All that HubSpot ever says to an archive.
+DONE: Final = 204
+# seconds; 477 carries Retry-After, this is for one that does not.
+MIGRATION_PAUSE = 60.0
+# seconds; HubSpot: "locks last 2 s, leave at least 2 s between calls".
+LOCK_PAUSE = 2.0
+# seconds; who asks for more gets a pause, not messages held unacked.
+LONG = 60.0
+# Of a number of seconds that is worth reading.
+_DIGITS = 9
+# Characters of an answer that nobody can read.
+_BODY_SHOWN = 200
 _WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})  # say it by status
 _OURS: Final = ("Invalid input JSON", "Invalid JSON input")
-_REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})  # about the records, if not the set-up
+# About the records, if not the set-up.
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})
 
 
 _UNRESOLVED: Final = Retryable(
@@ -131,7 +138,8 @@ def read_keys(
     index = Index(call)
     for entry in objects(body, "errors"):
         said = problem(entry, correlation_id(reply))
-        missing = said.category == "OBJECT_NOT_FOUND"  # another error is no word on what exists
+        # Another error is no word on what exists.
+        missing = said.category == "OBJECT_NOT_FOUND"
         for at in index.named(said):
             found[at] = Missing() if missing else _named(said, call, reply, configured)
     for result in objects(body, "results"):
@@ -210,7 +218,8 @@ def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verd
             unattributed.append(verdict)
         for at in named:
             verdicts[at] = _also(verdicts[at], verdict)
-    if call.endpoint == "archive":  # results are no evidence here: none are specified
+    # Results are no evidence here: none are specified.
+    if call.endpoint == "archive":
         verdicts = [None if isinstance(v, Applied) else v for v in verdicts]
     return _resolve(verdicts, unattributed)
 
@@ -247,7 +256,8 @@ def _refused(call: Call, reply: BatchReply, configured: str) -> Verdict | None:
     body = document(reply)
     said = problem(body or {}, correlation_id(reply))
     if body is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
-        return _unreadable(reply)  # a firewall's page: not HubSpot's verdict
+        # A firewall's page: not HubSpot's verdict.
+        return _unreadable(reply)
     shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
     if shared is not None:
         return _paused_if_long(shared)
@@ -265,7 +275,8 @@ def _set_up(said: Problem, status: int, call: Call, configured: str) -> Halted |
     if halted is None:
         return None
     if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and id_property != configured:
-        return Rejected(halted.reason)  # the event itself asked for that property
+        # The event itself asked for that property.
+        return Rejected(halted.reason)
     return replace(halted, where=call.where)
 
 
@@ -284,7 +295,8 @@ def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911
             migrating = Reason(Code.MIGRATING, message, 477, None, said.correlation_id)
             return Halted(migrating, MIGRATION_PAUSE if after is None else after)
         case 400 if said.message.startswith(_OURS):
-            return _unreadable(reply)  # about the call's shape: no record is at fault
+            # About the call's shape: no record is at fault.
+            return _unreadable(reply)
         case status if status in _REFUSALS:
             return None
         case status if status >= 500 or status == 408:

@@ -28,9 +28,11 @@ class Holding:
     """What HubSpot holds for one key. Times are aware, in UTC."""
 
     record_id: str
-    updated: datetime | None = None  # the record's last change, None where the answer does not say
+    # The record's last change, None where the answer does not say.
+    updated: datetime | None = None
     archived: datetime | None = None
-    newest: Mapping[str, tuple[datetime, str]] | None = None  # property -> since when, and what
+    # Property -> since when, and what.
+    newest: Mapping[str, tuple[datetime, str]] | None = None
     made: datetime | None = None
     # Every value that a property has had, as far as its history goes.
     had: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)

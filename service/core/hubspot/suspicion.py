@@ -43,13 +43,20 @@ from service.core.hubspot.verdicts import (
 from service.core.reasons import Code, Reason
 from service.core.waiting.backlog import Batch
 
-ALONE: Final = 4  # orders, each in a call of its own: then it is everybody's
-PROOFS: Final = 3  # times that a suspect is Halted alone though the way is open
-LONESOME: Final = 8  # the same where no other order is there to be written; about five minutes
-QUIET: Final = 5.0  # seconds without evidence after which a single call asks for a probe
-FIRST: Final = 1.0  # seconds until a suspect's next call, doubled each time …
-LAST: Final = 60.0  # … up to this, whatever HubSpot asks for
-_REMEMBERED: Final = 5000  # suspects; kinds of orders and requests
+# orders, each in a call of its own: then it is everybody's.
+ALONE: Final = 4
+# Times that a suspect is Halted alone though the way is open.
+PROOFS: Final = 3
+# The same where no other order is there to be written; about five minutes.
+LONESOME: Final = 8
+# Seconds without evidence after which a single call asks for a probe.
+QUIET: Final = 5.0
+# Seconds until a suspect's next call, doubled each time ….
+FIRST: Final = 1.0
+# … up to this, whatever HubSpot asks for.
+LAST: Final = 60.0
+# suspects; kinds of orders and requests.
+_REMEMBERED: Final = 5000
 _DOUBLINGS: Final = 6
 NEVER: Final = float("-inf")
 
@@ -62,7 +69,8 @@ class Kind(NamedTuple):
 
     operation: Operation
     id_property: str
-    complete: bool  # with lines, links or a stage
+    # With lines, links or a stage.
+    complete: bool
 
 
 def kind_of(batch: Batch) -> Kind:
@@ -77,7 +85,8 @@ class Row:
     calls: int = 0
     # The orders that had one of these calls to themselves, nobody written since they are suspects.
     alone: set[Order] = field(default_factory=set)
-    written: float = NEVER  # when an order of this kind was written
+    # When an order of this kind was written.
+    written: float = NEVER
 
     def end(self) -> None:
         """HubSpot said a word about an order, or a pause begins."""
@@ -87,8 +96,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    since: float  # when it was Halted first, in company or alone
-    last: float = NEVER  # when it was Halted alone last
+    # When it was Halted first, in company or alone.
+    since: float
+    # When it was Halted alone last.
+    last: float = NEVER
     times: int = 0  # that it was Halted alone
     proofs: int = 0
 
@@ -99,7 +110,8 @@ class Suspicion:
     def __init__(self) -> None:
         self._rows: OrderedDict[Kind, Row] = OrderedDict()
         self._suspects: OrderedDict[Order, _Suspect] = OrderedDict()
-        self._probed: OrderedDict[Where, float] = OrderedDict()  # when a probe was answered there
+        # When a probe was answered there.
+        self._probed: OrderedDict[Where, float] = OrderedDict()
 
     def row(self, batch: Batch) -> Row:
         """The row of a batch's kind."""

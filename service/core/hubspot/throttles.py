@@ -15,10 +15,12 @@ from service.core.hubspot.replies import retry_after
 
 DAILY: Final = "DAILY"
 BURST: Final = "TEN_SECONDLY_ROLLING"
-SECONDLY: Final = "SECONDLY"  # of search; the two shapes without a policy
+# Of search; the two shapes without a policy.
+SECONDLY: Final = "SECONDLY"
 UNKNOWN: Final = "UNKNOWN"
 POLICIES: Final = (DAILY, BURST, SECONDLY, UNKNOWN)
-FORGOTTEN: Final = 120.0  # seconds after the limit's own: nobody has called since, so nobody knows
+# Seconds after the limit's own: nobody has called since, so nobody knows.
+FORGOTTEN: Final = 120.0
 _WORDS: Final = (("daily limit", DAILY), ("ten_secondly", BURST), ("secondly", SECONDLY))
 
 
@@ -28,7 +30,8 @@ class Throttle:
 
     policy: str  # one of POLICIES
     said: str  # HubSpot's words
-    seconds: float | None  # until calls get through again; None: at midnight in the account's zone
+    # Until calls get through again; None: at midnight in the account's zone.
+    seconds: float | None
     ours: int
     limit: int
     correlation_id: str | None = None
@@ -104,7 +107,8 @@ class Over:
     """A call got through."""
 
     spell: Spell
-    seconds: float  # from the first 429 to that answer
+    # From the first 429 to that answer.
+    seconds: float
 
 
 class Throttles:

@@ -16,12 +16,16 @@ from service.core.waiting.parts import Progress
 class Cause(StrEnum):
     """What kind of failure may go away by itself, and so how it is retried."""
 
-    SERVER = "server"  # 5xx, no reply, an answer nobody can read: the call, perhaps HubSpot, perhaps a record
-    SILENCE = "silence"  # a 2xx that does not mention the record
-    RECORD = "record"  # an error that names the record, in a category that is not final
+    # 5xx, no reply, an answer nobody can read: the call, perhaps HubSpot, perhaps a record.
+    SERVER = "server"
+    # A 2xx that does not mention the record.
+    SILENCE = "silence"
+    # An error that names the record, in a category that is not final.
+    RECORD = "record"
     # A record that the event links to is not there yet: waited for as long as patience lasts.
     MISSING = "missing"
-    THROTTLE = "throttle"  # 429: never counts towards giving up
+    # 429: never counts towards giving up.
+    THROTTLE = "throttle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class Applied:
     created: bool | None
     left_out: tuple[
         str, ...
-    ] = ()  # of a replay: properties whose newer values were left as they are
+        # Of a replay: properties whose newer values were left as they are.
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,10 @@ class Retryable:
 
     reason: Reason
     cause: Cause
-    after: float | None = None  # seconds that HubSpot asked for
-    ambiguous: bool = False  # the write may have happened
+    # Seconds that HubSpot asked for.
+    after: float | None = None
+    # The write may have happened.
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,8 @@ class Refused:
 
     reason: Reason
     named: bool = False
-    ambiguous: bool = False  # of a 2xx: the write may have happened
+    # Of a 2xx: the write may have happened.
+    ambiguous: bool = False
 
 
 class Where(NamedTuple):
@@ -82,7 +90,8 @@ class Where(NamedTuple):
     kind: Literal["records", "links", "list"]
     endpoint: str
     object: str
-    to: str = ""  # of links: the far end's object type
+    # Of links: the far end's object type.
+    to: str = ""
     id_property: str = ""
 
 
@@ -92,7 +101,8 @@ class Halted:
 
     reason: Reason
     after: float | None = None
-    where: Where | None = None  # the request that was answered so
+    # The request that was answered so.
+    where: Where | None = None
 
 
 Verdict = Applied | Stale | Rejected | Retryable | Refused | Halted

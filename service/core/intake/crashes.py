@@ -23,8 +23,10 @@ from service.core.events.events import Contribution
 from service.core.hubspot.verdicts import Cause, Retryable
 from service.core.reasons import Code, Reason
 
-SUSPECTED: Final = 3  # returns that nobody is known to have lived through
-CONDEMNED: Final = 20  # a bad night's restarts stay below; the broker's limit is 50
+# Returns that nobody is known to have lived through.
+SUSPECTED: Final = 3
+# A bad night's restarts stay below; the broker's limit is 50.
+CONDEMNED: Final = 20
 # Suspects that are survived one at a time; after them as many are taken at once as were survived.
 CALM: Final = 10
 
@@ -40,7 +42,8 @@ class Crashes:
     """The line of those who wait, unread, while suspects are taken one at a time."""
 
     def __init__(self) -> None:
-        self._lived = 0  # times that what we held went back while we lived
+        # Times that what we held went back while we lived.
+        self._lived = 0
         self._survived = 0  # suspects
         self._condemned = False
         self._unread: deque[Delivery] = deque()

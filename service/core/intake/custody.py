@@ -12,8 +12,10 @@ from service.core.events.deliveries import Delivery
 
 @dataclass(slots=True)
 class _Channel:
-    since: dict[int, float] = field(default_factory=dict)  # tag -> when it came, in that order
-    returns: int = 0  # the most that any of its deliveries went back before
+    # Tag -> when it came, in that order.
+    since: dict[int, float] = field(default_factory=dict)
+    # The most that any of its deliveries went back before.
+    returns: int = 0
 
 
 class Custody:

@@ -25,10 +25,14 @@ from service.core.intake.custody import Custody
 from service.core.reasons import Reason
 from service.core.waiting.backlog import Batch
 
-WORN: Final = 10  # returns: a fifth of the broker's limit
-REST: Final = 1800.0  # seconds; doubles with every return beyond WORN
-HANGING: Final = 300.0  # seconds under way after which a publish is what keeps things from ending
-_DOUBLINGS: Final = 24  # 2**24 half hours outlive everybody
+# returns: a fifth of the broker's limit.
+WORN: Final = 10
+# seconds; doubles with every return beyond WORN.
+REST: Final = 1800.0
+# Seconds under way after which a publish is what keeps things from ending.
+HANGING: Final = 300.0
+# 2**24 half hours outlive everybody.
+_DOUBLINGS: Final = 24
 
 
 class Overdue(StrEnum):
@@ -89,7 +93,8 @@ class Gate:
     """`reason` says why no call leaves, `closed` why nothing comes in; None = it does."""
 
     def __init__(self, longest: float) -> None:
-        self._longest = longest  # seconds that anything may be held
+        # Seconds that anything may be held.
+        self._longest = longest
         self._pulse = Pulse()
         self._trouble: Standing | Doubt | None = None
         self.closed: Overdue | None = None  # why intake is closed
@@ -134,7 +139,8 @@ class Gate:
     ) -> Resumed | ProbeFailed | Pause | None:
         """A probe's answer; `trouble` None = HubSpot answers as it should."""
         if question is not self._trouble:
-            return None  # something else has happened since
+            # Something else has happened since.
+            return None
         self._trouble = None
         if isinstance(question, Doubt):
             if trouble is not None:

@@ -24,10 +24,13 @@ class Handover:
     """`overlap`: seconds that a former owner's call may last from our first redelivered delivery on."""
 
     overlap: float
-    reach: int  # deliveries remembered, the oldest forgotten first
+    # Deliveries remembered, the oldest forgotten first.
+    reach: int
     _returns: OrderedDict[Identified, int] = field(default_factory=OrderedDict)  # when it was ours
-    _own: set[int] = field(default_factory=set)  # epochs that follow one of ours
-    _taken: set[int] = field(default_factory=set)  # epochs that follow somebody else's
+    # Epochs that follow one of ours.
+    _own: set[int] = field(default_factory=set)
+    # Epochs that follow somebody else's.
+    _taken: set[int] = field(default_factory=set)
     _first: dict[Order, Identified] = field(default_factory=dict)
     _until: float = 0.0
 

@@ -29,7 +29,8 @@ from service.core.intake.crashes import SUSPECTED
 # a single character is outside of Unicode's first plane in four bytes per character.
 PLAIN: Final = 3
 WIDE: Final = 6
-WARY: Final = 4  # how many times less is kept while crash suspects are held
+# How many times less is kept while crash suspects are held.
+WARY: Final = 4
 
 
 class Load:
@@ -38,7 +39,8 @@ class Load:
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._weights: dict[tuple[int, int], int] = {}  # epoch and tag -> bytes
-        self._lived = 0  # times that all of it went back while we lived
+        # Times that all of it went back while we lived.
+        self._lived = 0
         self._wary = False
         self.held = 0  # bytes
         self.overflowing = False

@@ -18,7 +18,8 @@ from service.core.hubspot.verdicts import Stale
 from service.core.intake.memory import remember
 from service.core.waiting.slots import Slot
 
-_Line = tuple[str, Order]  # source and order: within it, sequences count
+# Source and order: within it, sequences count.
+_Line = tuple[str, Order]
 
 
 class Sequences:

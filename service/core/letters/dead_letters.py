@@ -23,15 +23,20 @@ from service.core.letters.failure import Failure, given
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
 
-HEADERS_MAX: Final = 8192  # bytes, all header names and values together
+# bytes, all header names and values together.
+HEADERS_MAX: Final = 8192
 _BROKERS_OWN_REPLY: Final = (
-    "amq.rabbitmq.reply-to"  # 406 for whoever publishes with it and does not consume
+    # 406 for whoever publishes with it and does not consume.
+    "amq.rabbitmq.reply-to"
 )
 _VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|\d+")
-_DEPTH_MAX: Final = 8  # of a producer's nested tables and lists
-_NAME_MAX: Final = 128  # bytes; the protocol's own limit for a field's name
+# Of a producer's nested tables and lists.
+_DEPTH_MAX: Final = 8
+# bytes; the protocol's own limit for a field's name.
+_NAME_MAX: Final = 128
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-UNWRITABLE: Final = float("inf")  # the size of what no client can write
+# The size of what no client can write.
+UNWRITABLE: Final = float("inf")
 
 
 def dead_letter(
@@ -67,7 +72,8 @@ def failure_of(
     """What is to be said of one failed event."""
     delivery = failed.delivery
     known = failed.event if isinstance(failed, Contribution) else failed.identity
-    before = given(delivery.headers)  # an earlier dead letter of it, kept through its replays
+    # An earlier dead letter of it, kept through its replays.
+    before = given(delivery.headers)
     return Failure(
         status=str(status),
         reason=str(reason.code),
@@ -158,7 +164,8 @@ def _size(headers: Mapping[str, Any]) -> float:
 
 def _name_size(name: str) -> float:
     size = _text_size(name)
-    return size if size <= _NAME_MAX else UNWRITABLE  # a client cuts a longer one short
+    # A client cuts a longer one short.
+    return size if size <= _NAME_MAX else UNWRITABLE
 
 
 def _value_size(value: Any) -> float:
@@ -180,7 +187,8 @@ def _value_size(value: Any) -> float:
             size = 4 + _size(value)
         case _:
             size = UNWRITABLE
-    return 1 + size  # the byte that says its type
+    # The byte that says its type.
+    return 1 + size
 
 
 def _text_size(text: str) -> float:

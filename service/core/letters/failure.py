@@ -18,9 +18,12 @@ from service.core.headers import header
 from service.core.outgoing import iso
 from service.core.reasons import Code
 
-UNDELIVERED: Final = "undelivered"  # the status of what the broker gave up on
-UNEXPLAINED: Final = "unknown"  # the reason of a message that nothing explains
-HISTORY_MAX: Final = 1024  # bytes of what happened in earlier replays
+# The status of what the broker gave up on.
+UNDELIVERED: Final = "undelivered"
+# The reason of a message that nothing explains.
+UNEXPLAINED: Final = "unknown"
+# Bytes of what happened in earlier replays.
+HISTORY_MAX: Final = 1024
 
 
 @lru_cache(maxsize=1024)  # failures come in crowds
@@ -61,7 +64,8 @@ class Carried:
 
 
 _TEXT: Final = Carried()
-_SAID: Final = Carried(unsaid="")  # a text that readers may count on
+# A text that readers may count on.
+_SAID: Final = Carried(unsaid="")
 _NUMBER: Final = Carried(_number_of)
 _MOMENT: Final = WithJsonSchema(
     {"format": "date-time", "pattern": TIME_PATTERN, "type": "string"}, mode="validation"

@@ -46,7 +46,8 @@ class Letter(Failure):
     Times of the failure are RFC 3339 in UTC, so that they sort as text; the event's is the producer's.
     """
 
-    id: str  # the event's id, else the message's, else a digest of the body
+    # The event's id, else the message's, else a digest of the body.
+    id: str
     made_by: Maker
     type: str | None
     time: str | None

@@ -19,10 +19,12 @@ from service.core.headers import producers
 from service.core.letters import splices
 from service.core.misspelt import did_you_mean
 
-CHANGE_MAX: Final = 200  # characters of a change, as the history tells it
+# Characters of a change, as the history tells it.
+CHANGE_MAX: Final = 200
 _DATA: Final = "data."
 _PROPERTIES: Final = "data.properties."
-_NAMES: Final = 1_000  # property names that a guess is made from
+# Property names that a guess is made from.
+_NAMES: Final = 1_000
 _ABSENT: Final = object()
 _PLACES: Final = (
     "type",

@@ -21,9 +21,11 @@ from service.core.letters.letters import READABLE, Letter
 from service.core.letters.mends import CHANGE_MAX, Mend, mended
 
 RAMP: Final = (1, 5, 25, 100)
-LARGEST: Final = 500  # events a step, from then on
+# Events a step, from then on.
+LARGEST: Final = 500
 FAILED: Final = frozenset({"rejected", "exhausted", "malformed"})
-SILENT: Final = "no outcome"  # within the time that was waited
+# Within the time that was waited.
+SILENT: Final = "no outcome"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +37,8 @@ class Replay:
     body: bytes
     headers: Mapping[str, Any]
     like: (
-        Properties  # what else it takes over: content type and encoding, correlation id, app id, …
+        # What else it takes over: content type and encoding, correlation id, app id, ….
+        Properties
     )
 
 
@@ -142,7 +145,8 @@ class Report:
 
     sent: int = 0
     fates: Counter[str] = field(default_factory=Counter)
-    stopped: str | None = None  # why it ended before its time
+    # Why it ended before its time.
+    stopped: str | None = None
 
     def step(self, fates: Mapping[str, str], max_failures: int) -> bool:
         """Take in one step's fates (replay -> status); whether to go on."""

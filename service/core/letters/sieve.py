@@ -11,7 +11,8 @@ from service.core.letters.runbook import RUNBOOK
 from service.core.misspelt import did_you_mean
 
 By = Literal["reason", "order", "source", "hour"]
-GROUPS: Final = 10_000  # kept apart; by order there may be as many as letters
+# Kept apart; by order there may be as many as letters.
+GROUPS: Final = 10_000
 _REASONS: Final = (*RUNBOOK, UNEXPLAINED)
 
 
@@ -25,10 +26,12 @@ class Sieve:
     orders: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
-    since: datetime | None = None  # of the failure; a letter without a time is in no range
+    # Of the failure; a letter without a time is in no range.
+    since: datetime | None = None
     until: datetime | None = None
     text: str | None = (
-        None  # in the sentence, the property, the correlation id or the body, case ignored
+        # In the sentence, the property, the correlation id or the body, case ignored.
+        None
     )
     replays: int | None = None  # exactly so many
 
@@ -78,7 +81,8 @@ class Unmatched:
     """Which words of a sieve no letter has, and what they may have meant."""
 
     sieve: Sieve
-    _seen: dict[str, set[str]] = field(default_factory=dict)  # option -> values of letters
+    # Option -> values of letters.
+    _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def note(self, letter: Letter) -> None:
         """One letter that was looked at, whether or not it is meant."""
@@ -127,9 +131,12 @@ class Group:
     last: str | None = None
     replays: int = 0  # the most of any
     looked_up: int = 0  # in HubSpot, for a plan
-    stale: int = 0  # of those: nothing would be written
-    partly: int = 0  # of those: some values would be left out
-    missing: int = 0  # of those: updates of orders that are not there
+    # Of those: nothing would be written.
+    stale: int = 0
+    # Of those: some values would be left out.
+    partly: int = 0
+    # Of those: updates of orders that are not there.
+    missing: int = 0
 
     def add(self, letter: Letter) -> None:
         """One more."""
@@ -146,7 +153,8 @@ class Groups:
 
     by: By = "reason"
     total: int = 0
-    overflown: int = 0  # letters beyond the groups that are kept apart
+    # Letters beyond the groups that are kept apart.
+    overflown: int = 0
     _groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
 
     def add(self, letter: Letter) -> Group | None:

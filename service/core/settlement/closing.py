@@ -24,8 +24,10 @@ class Closing:
     number: int
     since: float
     settlements: tuple[Settlement, ...] = ()  # events that end
-    repeats: tuple[tuple[Delivery, Outgoing], ...] = ()  # deliveries of events that ended before
-    finished: tuple[Finish, ...] = ()  # slots that leave their lanes
+    # Deliveries of events that ended before.
+    repeats: tuple[tuple[Delivery, Outgoing], ...] = ()
+    # Slots that leave their lanes.
+    finished: tuple[Finish, ...] = ()
 
     @property
     def messages(self) -> list[Outgoing]:

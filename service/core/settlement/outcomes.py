@@ -35,7 +35,8 @@ from service.core.settlement.receipts import failed_part, given, receipt
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, overwriter
 
-_CORRELATION_MAX: Final = 255  # bytes: an AMQP short string
+# bytes: an AMQP short string.
+_CORRELATION_MAX: Final = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,8 @@ class Settlement:
     reason: Reason | None
     outcome: Outgoing
     dead_letter: Outgoing | None
-    contribution: Contribution | None  # None: the delivery was malformed
+    # None: the delivery was malformed.
+    contribution: Contribution | None
 
 
 def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settlement, ...]:
@@ -57,7 +59,8 @@ def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settleme
     match finish.verdict:
         case Applied(record_id, created, left_out):
             laters = [overwriter(slot, index) for index in range(len(slot.contributions))]
-            first = laters.index(None)  # the last event is overwritten by nobody
+            # The last event is overwritten by nobody.
+            first = laters.index(None)
             return tuple(
                 write.done(index, later, first, record_id, created=created, left_out=left_out)
                 for index, later in enumerate(laters)
@@ -164,7 +167,8 @@ def conclude_moot(
 
 def outcome_id(source: str, event_id: str, replays: int) -> str:
     """Deterministic: of the event and how often it was replayed."""
-    name = f"{len(source)} {replays} {source}{event_id}"  # no two pairs make one name
+    # No two pairs make one name.
+    name = f"{len(source)} {replays} {source}{event_id}"
     return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
@@ -192,7 +196,8 @@ class _Write:
         if contribution.operation is Operation.ARCHIVE or (created is False and self._doubtful()):
             created = None
         if created and index > first:
-            created = False  # an event before it did, as one by one: one write creates once
+            # An event before it did, as one by one: one write creates once.
+            created = False
         if later is None:
             return self._settlement(
                 contribution,

@@ -29,11 +29,16 @@ from service.core.hubspot.verdicts import (
 from service.core.waiting.backlog import Batch
 from service.core.waiting.slots import Slot, separate
 
-BASE: Final = 0.5  # seconds; doubles with every failure
-CEILING: Final = 60.0  # seconds between two tries at the most
-SUSPECT_AFTER: Final = 2  # whole-call failures after which a batch is taken apart
-THROTTLED: Final = 1.0  # seconds to wait after a throttle that names no time; the budget knows more
-HALTED: Final = 0.5  # seconds to wait in company after a Halted: a probe is on its way
+# seconds; doubles with every failure.
+BASE: Final = 0.5
+# Seconds between two tries at the most.
+CEILING: Final = 60.0
+# whole-call failures after which a batch is taken apart.
+SUSPECT_AFTER: Final = 2
+# Seconds to wait after a throttle that names no time; the budget knows more.
+THROTTLED: Final = 1.0
+# Seconds to wait in company after a Halted: a probe is on its way.
+HALTED: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class RetryPolicy:
     """When to give up."""
 
     attempts: int = 8  # failures of one slot
-    patience: float = 300.0  # seconds from its first failure to its last try
+    # Seconds from its first failure to its last try.
+    patience: float = 300.0
 
 
 # While a pause stands nobody is given up: what fails then fails for the pause's reason.
@@ -110,8 +116,10 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
     if isinstance(verdict, Retryable):
         failures += verdict.cause is not Cause.THROTTLE
         if first_sent is None and verdict.cause is not Cause.THROTTLE:
-            first_sent = now  # patience is for failures: a throttle or a pause uses none of it
-    return Slot(  # every slot passes here: `replace` costs three times as much
+            # Patience is for failures: a throttle or a pause uses none of it.
+            first_sent = now
+    # Every slot passes here: `replace` costs three times as much.
+    return Slot(
         slot.order,
         slot.operation,
         slot.contributions,
@@ -165,9 +173,11 @@ class _Trial:
             return PutBack(before, (again,))
         if self.alone or failed.cause in {Cause.RECORD, Cause.MISSING}:
             return self._exhausted(before, slot, failed)
-        if failed.cause is Cause.SILENCE:  # no answer names it: its last try is its own
+        # No answer names it: its last try is its own.
+        if failed.cause is Cause.SILENCE:
             return PutBack(before, (replace(again, company=self.company()),))
-        return PutBack(before, (again,))  # on its way to solitude already
+        # On its way to solitude already.
+        return PutBack(before, (again,))
 
     def _delay(self, slot: Slot, failed: Retryable) -> float:
         if failed.cause is Cause.THROTTLE:
@@ -179,7 +189,8 @@ class _Trial:
     def _given_up(self, slot: Slot, failed: Retryable) -> bool:
         if failed.cause is Cause.THROTTLE:
             return False
-        if failed.cause is Cause.MISSING:  # it may come for as long as patience lasts
+        # It may come for as long as patience lasts.
+        if failed.cause is Cause.MISSING:
             return self._impatient(slot)
         return slot.failures >= self.policy.attempts or self._impatient(slot)
 
@@ -224,7 +235,8 @@ def _accused(refused: Places, verdicts: Sequence[Verdict]) -> Iterator[Places]:
         yield named
         yield [at for at in refused if at not in set(named)]
     elif not named and any(isinstance(verdict, Rejected) for verdict in verdicts):
-        yield refused  # the guilty are out: the others go on together
+        # The guilty are out: the others go on together.
+        yield refused
     else:
         yield from _halves(refused)
 

@@ -27,9 +27,12 @@ Trigger = Literal["size", "linger", "drain", "retry"]
 class BatchPolicy:
     """When a batch leaves."""
 
-    size: int = 100  # records; HubSpot takes no more than 100 a call
-    linger: float = 0.25  # seconds that a slot may wait for company
-    replay_pace: float = 1.5  # seconds between two batches of what came out of the dead letters
+    # records; HubSpot takes no more than 100 a call.
+    size: int = 100
+    # Seconds that a slot may wait for company.
+    linger: float = 0.25
+    # Seconds between two batches of what came out of the dead letters.
+    replay_pace: float = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +61,8 @@ class _Berth(NamedTuple):
 
 class _Waiting(NamedTuple):
     due: float
-    arrival: int  # ties break in the order of arrival
+    # Ties break in the order of arrival.
+    arrival: int
     order: Order
 
 
@@ -68,13 +72,17 @@ class _Lane:
     travelling: bool = False
 
 
-PATIENCE: Final = 8  # lingers that a partial batch may wait while company is coming
-BUSY: Final = 2  # lingers after a full batch during which the traffic counts as busy
+# Lingers that a partial batch may wait while company is coming.
+PATIENCE: Final = 8
+# Lingers after a full batch during which the traffic counts as busy.
+BUSY: Final = 2
 # Bytes of bodies after which a batch takes no more: a hundred of the largest events would be one call of
 # 25 MB, and several of those are what a pod of 256 MB dies of.
 CALL_BYTES: Final = 4 << 20
-TOGETHER: Final = 10  # hundreds of complete orders in one batch
-HISTORIES: Final = 50  # records whose property history one batch/read takes (100 without history)
+# Hundreds of complete orders in one batch.
+TOGETHER: Final = 10
+# Records whose property history one batch/read takes (100 without history).
+HISTORIES: Final = 50
 
 
 class Backlog:
@@ -84,12 +92,15 @@ class Backlog:
         self._policy = policy
         self._lanes: dict[Order, _Lane] = {}
         self._berths: dict[_Berth, list[_Waiting]] = {}
-        self._delayed: list[_Waiting] = []  # heads that are not to be tried before a time
-        self._coming: Counter[_Berth] = Counter()  # slots that come up when what is in flight lands
+        # Heads that are not to be tried before a time.
+        self._delayed: list[_Waiting] = []
+        # Slots that come up when what is in flight lands.
+        self._coming: Counter[_Berth] = Counter()
         self._arrivals = 0
         self._draining = False
         self._busy_until = 0.0
-        self._replays_from = 0.0  # the moment from which checked slots may travel again
+        # The moment from which checked slots may travel again.
+        self._replays_from = 0.0
         self.held = 0  # contributions
         self.in_flight = 0  # slots
 

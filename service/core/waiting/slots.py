@@ -20,7 +20,8 @@ from service.core.waiting.wishes import mergeable
 # (what waits, what arrives) -> what both together are. A pair that is not here keeps apart.
 MERGES: Final[Mapping[tuple[Operation, Operation], Operation]] = {
     (Operation.UPSERT, Operation.UPSERT): Operation.UPSERT,
-    (Operation.UPSERT, Operation.UPDATE): Operation.UPSERT,  # the upsert made sure that it exists
+    # The upsert made sure that it exists.
+    (Operation.UPSERT, Operation.UPDATE): Operation.UPSERT,
     (Operation.UPDATE, Operation.UPDATE): Operation.UPDATE,
     (Operation.ARCHIVE, Operation.ARCHIVE): Operation.ARCHIVE,
 }
@@ -32,15 +33,21 @@ class Slot:
 
     order: Order
     operation: Operation
-    contributions: tuple[Contribution, ...]  # in arrival order, never empty
-    born: float  # when the first of them arrived, monotonic seconds
+    # In arrival order, never empty.
+    contributions: tuple[Contribution, ...]
+    # When the first of them arrived, monotonic seconds.
+    born: float
     attempts: int = 0  # calls that carried it
-    failures: int = 0  # of these, the ones that count towards giving up
+    # Of these, the ones that count towards giving up.
+    failures: int = 0
     first_sent: float | None = None
     not_before: float = 0.0
-    company: int = 0  # slots under one suspicion travel together and with nobody else; 0 = free
-    sealed: bool = False  # takes no more contributions
-    ambiguous: bool = False  # an earlier try may have been applied: `created` cannot be known
+    # Slots under one suspicion travel together and with nobody else; 0 = free.
+    company: int = 0
+    # Takes no more contributions.
+    sealed: bool = False
+    # An earlier try may have been applied: `created` cannot be known.
+    ambiguous: bool = False
     # Came out of the dead letters: what is newer in HubSpot is read before it is written.
     checked: bool = False
     # What earlier tries have done of its graph.

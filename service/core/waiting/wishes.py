@@ -51,7 +51,8 @@ def _together(before: Lines | None, after: Lines | None) -> Lines | None:
         return Lines(True, _items(before, after, after.items), frozenset())
     kept = [key for key in (*before.items, *after.items) if key not in after.remove]
     items = _items(before, after, dict.fromkeys(kept))
-    if before.replaces:  # its list, without what goes
+    # Its list, without what goes.
+    if before.replaces:
         return Lines(True, items, frozenset())
     return Lines(False, items, before.remove | after.remove)
 
