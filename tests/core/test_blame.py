@@ -1,5 +1,7 @@
 """blame: an accusation is believed as far as the answer proves it, and no further."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def test_each_of_the_guilty_is_told_its_own_fault():
     assert (first.property, first.message) == ("a", "a is no good")
     assert (second.property, second.message, second.code) == (
         "b",
-        "a is no good (and 1 more properties)",
+        "b: NEW_ERROR",
         Code.PROPERTY_INVALID,
     )
 
@@ -167,3 +169,99 @@ def test_law_no_innocent_is_condemned_by_what_an_answer_proves(values, forbidden
         assert isinstance(verdict, Rejected if guilty else Refused)
         if isinstance(verdict, Refused):
             assert not verdict.named
+
+
+# --- every property at fault is told ----------------------------------------------------------------------
+
+
+def _missing(name):
+    return Detail(name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist')
+
+
+def test_the_sentence_names_every_bad_property_of_a_record():
+    call = _call({"a": "soon", "b": "1", "c": "2"}, {"d": "1"})
+
+    reason, other = _whole(call, _invalid("a", "soon"), _missing("b"), _missing("d"))
+
+    assert reason.message == ('a: soon was not a valid long.; b: Property "b" does not exist')
+    assert (reason.property, reason.code) == ("a", Code.PROPERTY_INVALID)
+    assert other.message == 'Property "d" does not exist'
+
+
+def test_of_very_many_the_first_are_told_and_more_are_named():
+    names = [f"p{n}" for n in range(100)]
+    said = Problem("no", "VALIDATION_ERROR", details=tuple(map(_missing, names)))
+
+    message = blame.reason_of(said, 400).message
+
+    assert message.startswith('p0: Property "p0" does not exist; p1: ')
+    assert "and 97 more: p3, p4, " in message
+    assert message.endswith("p22 …")
+    assert len(message) < 500
+
+
+def test_alone_too_every_bad_property_is_told():
+    (reason,) = _whole(_call({"a": "soon", "b": "1"}), _invalid("a", "soon"), _missing("b"))
+
+    assert "soon was not a valid long" in reason.message
+    assert 'Property "b" does not exist' in reason.message
+
+
+# --- linear -----------------------------------------------------------------------------------------------
+
+
+def _steps(story):
+    """Lines that run in service.core.hubspot: work that does not depend on the machine."""
+    steps = 0
+
+    def trace(frame, _event, _arg):
+        nonlocal steps
+        if "/core/hubspot/" not in frame.f_code.co_filename:
+            return None
+        steps += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        story()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def _all_bad(records, properties):
+    """Every value of every record is refused, each by its own words."""
+    values = [{f"p{p}": f"v{r}.{p}" for p in range(properties)} for r in range(records)]
+    faults = [_invalid(name, value) for each in values for name, value in each.items()]
+    return _call(*values), tuple(faults)
+
+
+def _none_proven(records, properties):
+    """Values in a form that nobody sent: each fault points at every carrier and proves nothing."""
+    call, _ = _all_bad(records, properties)
+    words = [f"x{r}" for r in range(records - 1)]
+    return call, tuple(_invalid(f"p{p}", word) for word in words for p in range(properties))
+
+
+def _one_value(records, properties):
+    """Everybody has the same value, and one accusation fewer than carriers."""
+    call = _call(*[{f"p{p}": "soon" for p in range(properties)}] * records)
+    return call, tuple(_invalid(f"p{p}", "soon") for p in range(properties))
+
+
+@pytest.mark.parametrize("made", [_all_bad, _none_proven, _one_value])
+@pytest.mark.parametrize("named", [False, True], ids=["by value", "by id"])
+def test_law_judging_a_refusal_is_linear(made, named):
+    """Of steps, not of time: four times as much to judge takes about four times as many."""
+
+    def steps(records, properties):
+        call, faults = made(records, properties)
+        ids = tuple(sent.id for sent in call.inputs) if named else ()
+        said = Problem("no", "VALIDATION_ERROR", ids=ids, details=faults)
+        return _steps(lambda: blame.whole_call(call, said, 400))
+
+    base = steps(20, 50)
+    assert steps(20, 200) <= 5 * base
+    assert steps(80, 50) <= 5 * base
+    assert base <= 30 * 20 * 50

@@ -312,3 +312,54 @@ def test_a_taken_value_may_hold_anything():
     assert isinstance(first, Rejected)
     assert (first.reason.property, first.reason.code) == ("a", Code.VALUE_TAKEN)
     assert isinstance(second, Refused)
+
+
+def test_a_403_tells_which_scopes_are_needed():
+    """The recorded shape, and the older one."""
+    nested = {"errors": [{"context": {"requiredGranularScopes": ["a.read", "b.read"]}}]}
+    for body in (nested, {"context": {"requiredGranularScopes": ["a.read", "b.read"]}}):
+        (verdict,) = replies.read(_call(1), _reply(body | {"category": "MISSING_SCOPES"}, 403), "k")
+
+        assert isinstance(verdict, Halted)
+        assert verdict.reason.message == (
+            "the app lacks a scope: grant it one or more of a.read, b.read"
+        )
+
+
+def test_a_policy_in_lower_case_is_the_same_policy():
+    (verdict,) = replies.read(_call(1), _reply({"policyName": "daily"}, 429), "k")
+
+    assert isinstance(verdict, Halted)
+    assert verdict.reason.code is Code.DAILY_LIMIT
+
+
+def test_a_merged_record_comes_back_under_the_survivors_id():
+    """Alone, the only result is its own; in company it is set aside, to be alone."""
+    survivor = {"id": "99", "properties": {"a": "1", "hs_object_id": "99"}}
+    fine = {"id": "A-1", "properties": {}}
+
+    alone = replies.read(_call(1, "update", RECORD_ID), _reply({"results": [survivor]}), "k")
+    merged, other = replies.read(
+        _call(2, "update", RECORD_ID), _reply({"results": [survivor, fine]}), "k"
+    )
+
+    assert alone == (Applied("99", created=False),)
+    assert isinstance(merged, Refused)
+    assert merged.named
+    assert merged.ambiguous
+    assert other == Applied("A-1", created=False)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "id_property", "body"),
+    [
+        ("upsert", "k", {"results": [{"id": "99"}]}),
+        ("update", RECORD_ID, {"results": [{"id": "99"}, {"id": "98"}]}),
+        ("update", RECORD_ID, {"results": [{"id": "99"}], "errors": [{"message": "no"}]}),
+        ("archive", RECORD_ID, {"results": [{"id": "99"}]}),
+    ],
+)
+def test_a_stranger_is_no_evidence_anywhere_else(endpoint, id_property, body):
+    (verdict,) = replies.read(_call(1, endpoint, id_property), _reply(body), "k")
+
+    assert not isinstance(verdict, Applied)

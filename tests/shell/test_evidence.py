@@ -173,3 +173,25 @@ def test_a_scope_that_every_order_with_a_buyer_needs_pauses_and_condemns_none_of
         assert on.statuses() == {"applied": orders}
 
     virtual_time.run(story())
+
+
+def test_a_merged_record_that_is_addressed_by_its_old_id_is_applied_under_the_survivors() -> None:
+    """It was written, and nothing that came back had its id: it ended as exhausted."""
+    orders = 5
+
+    async def story() -> None:
+        async with stage(_twin("merged operation=update")) as on:
+            on.queue.put(_orders(orders))
+            await until(lambda: len(on.outcomes) == orders)
+            ids = [o["data"]["order"]["record_id"] for o in on.outcomes]
+            updates = [
+                orjson.loads(event(orders + n, record, "update", hs_order_name="y"))
+                for n, record in enumerate(ids)
+            ]
+            for each in updates:
+                each["data"]["id_property"] = "hs_object_id"
+            on.queue.put([orjson.dumps(each) for each in updates])
+            await until(lambda: len(on.outcomes) == 2 * orders)
+        assert on.statuses() == {"applied": 2 * orders}
+
+    virtual_time.run(story())

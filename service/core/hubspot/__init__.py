@@ -8,6 +8,7 @@ Its modules:
     requests   every request that HubSpot is sent, as data
     index      what an answer names -> which record of the call
     verdicts   what one answer says of one slot
+    accusations  which records of a refused call its answer accuses, and of what
     blame      an error -> who is at fault: the record, the call, the set-up
     replies    BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
     staleness  what a replayed event may still write

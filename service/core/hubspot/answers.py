@@ -62,8 +62,10 @@ class Problem:
     traces: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     details: tuple[Detail, ...] = ()
-    # Of a 429: DAILY, TEN_SECONDLY_ROLLING.
+    # Of a 429: DAILY, TEN_SECONDLY_ROLLING; in capitals, however it came.
     policy: str | None = None
+    # Of a 403: one or more of these are needed.
+    scopes: tuple[str, ...] = ()
 
 
 def document(reply: BatchReply) -> dict[str, Any] | None:
@@ -99,8 +101,17 @@ def problem(entry: Mapping[str, Any], correlation: str | None) -> Problem:
         traces=_texts(context.get("objectWriteTraceId")),
         ids=_texts(context.get("ids")) or _texts(context.get("id")),
         details=tuple(_details(message, entry)),
-        policy=_text(entry.get("policyName")),
+        policy=(_text(entry.get("policyName")) or "").upper() or None,
+        scopes=tuple(dict.fromkeys(_scopes(entry))),
     )
+
+
+def _scopes(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The scopes that a refusal asks for: in its own context (older) or in those of its nested errors."""
+    for each in (entry, *objects(entry, "errors")):
+        context = each.get("context")
+        if isinstance(context, dict):
+            yield from _texts(context.get("requiredGranularScopes"))
 
 
 def _details(message: str, entry: Mapping[str, Any]) -> Iterator[Detail]:
@@ -120,16 +131,18 @@ def _details(message: str, entry: Mapping[str, Any]) -> Iterator[Detail]:
 
 
 def _listed(array: str) -> Iterator[Detail]:
+    """One fault for each entry. A hundred records' thousand properties may be in it: no call for each field."""
     try:
         faults = orjson.loads(array)
     except orjson.JSONDecodeError:
         return
     for fault in faults if isinstance(faults, list) else ():
         if isinstance(fault, dict):
+            name, error, message = fault.get("name"), fault.get("error"), fault.get("message")
             yield Detail(
-                _text(fault.get("name")),
-                _text(fault.get("error")) or "",
-                _text(fault.get("message")) or "",
+                name if isinstance(name, str) and name else None,
+                error if isinstance(error, str) else "",
+                message if isinstance(message, str) else "",
             )
 
 

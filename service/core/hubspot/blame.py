@@ -6,9 +6,11 @@ pointed at without proof is `Refused(named=True)`: set aside, tried apart from t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from service.core.hubspot.accusations import Faults, accusations
 from service.core.hubspot.answers import Detail, Problem
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Cause, Halted, Refused, Rejected, Retryable, Verdict
@@ -59,7 +61,8 @@ _BY_ERROR: Final[Mapping[str, Code]] = {
 }
 # Besides these, all that begin with INVALID_ (INVALID_LONG, INVALID_OPTION, INVALID_EMAIL …).
 _OF_A_PROPERTY: Final = frozenset({*_BY_ERROR, "LEADING_TRAILING_WHITESPACE"})
-_OF_EVERY_CARRIER: Final = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+SHOWN: Final = 3  # faults of one record that its sentence tells in full
+LISTED: Final = 20  # properties that it names besides
 
 
 def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
@@ -76,6 +79,8 @@ def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
     if known is None:
         return None
     code, advice = known
+    if said.scopes:
+        advice = f"the app lacks a scope: grant it one or more of {', '.join(said.scopes)}"
     message = f"{advice} (HubSpot: {said.message})" if said.message else advice
     return Halted(Reason(code, message, status, said.category, said.correlation_id))
 
@@ -97,18 +102,20 @@ def _no_endpoint(said: Problem, status: int) -> bool:
     return (300 <= status < 400 or status in {404, 405, 410}) and said.category is None
 
 
-def reason_of(said: Problem, status: int) -> Reason:
-    """One sentence, one code and the property at fault, from whatever the entry holds."""
+def reason_of(said: Problem, status: int, faults: Faults | None = None) -> Reason:
+    """One sentence, one code and the first property at fault, from whatever the entry holds.
+
+    `faults` are those of `said`, where they are sorted already.
+    """
     detail = said.details[0] if said.details else Detail(None, "", said.message)
     code = _BY_CATEGORY.get(said.category or "") or _BY_ERROR.get(detail.error)
     if code is None:
         code = Code.PROPERTY_INVALID if detail.property else Code.REFUSED
-    message = detail.message or said.message or f"HubSpot refused it ({status}) without a word"
+    firsts = (faults or Faults(said)).firsts
+    message = _sentence(firsts[:SHOWN], [each.property or "" for each in firsts]) or detail.message
+    message = message or said.message or f"HubSpot refused it ({status}) without a word"
     if code is Code.ORDER_NOT_FOUND:
         message = f"HubSpot has no order with this key, or it is archived ({message})"
-    more = len({d.property for d in said.details} - {detail.property})
-    if more:
-        message = f"{message} (and {more} more properties)"
     return Reason(code, message, status, said.category, said.correlation_id, detail.property)
 
 
@@ -148,69 +155,44 @@ def verdict_of(said: Problem, status: int) -> Verdict:
 
 def whole_call(call: BatchCall, said: Problem, status: int) -> tuple[Verdict, ...]:
     """A refused call: the guilty where the answer proves them, its suspects, and the rest of the company."""
-    reason = reason_of(said, status)
+    faults = Faults(said)
+    reason = reason_of(said, status, faults)
     if len(call.inputs) == 1:
-        return (Rejected(reason),)
+        return (Rejected(_about(call.inputs[0], faults, reason)),)
+    # Of duplicates each is fine alone.
     duplicates = _DUPLICATES.fullmatch(said.message)
-    verdicts: list[Verdict] = []
-    for sent in call.inputs:
-        guilty, suspect = _accused(sent, call, said)
-        # Of duplicates each is fine alone.
-        if guilty and not duplicates:
-            verdicts.append(Rejected(_about(sent, said, reason)))
-        else:
-            verdicts.append(Refused(reason, named=guilty or suspect))
-    return tuple(verdicts)
+    return tuple(
+        Rejected(_about(sent, faults, reason))
+        if each.proven and not duplicates
+        else Refused(reason, named=each.pointed_at)
+        for sent, each in zip(call.inputs, accusations(call, said, faults), strict=True)
+    )
 
 
-def _about(sent: Input, said: Problem, reason: Reason) -> Reason:
-    """The reason told with the first fault that this record carries."""
-    for detail in said.details:
-        if detail.property in sent.values:
-            code = _BY_ERROR.get(detail.error, Code.PROPERTY_INVALID)
-            message = detail.message or reason.message
-            return Reason(
-                code,
-                message,
-                reason.http_status,
-                reason.category,
-                reason.correlation_id,
-                detail.property,
-            )
-    return reason
+def _about(sent: Input, faults: Faults, reason: Reason) -> Reason:
+    """The reason told with the faults of the properties that this record carries."""
+    names = faults.carried(sent.values)
+    if not names:
+        return reason
+    first = faults.about(names[0], sent.values)
+    shown = [faults.about(name, sent.values) for name in names[:SHOWN]]
+    return replace(
+        reason,
+        code=_BY_ERROR.get(first.error, Code.PROPERTY_INVALID),
+        message=_sentence(shown, names) or reason.message,
+        property=first.property,
+    )
 
 
-def _accused(sent: Input, call: BatchCall, said: Problem) -> tuple[bool, bool]:
-    """(proven, pointed at) for one record of a refused call."""
-    if said.traces or said.ids:
-        named = sent.trace in said.traces or sent.id in said.ids
-        return named, named
-    suspect = False
-    for detail in said.details:
-        carriers = _carriers(detail, call)
-        if sent in carriers:
-            suspect = True
-            if detail.error in _OF_EVERY_CARRIER or len(carriers) <= _counted(detail, said):
-                return True, True
-    return False, suspect
-
-
-def _carriers(detail: Detail, call: BatchCall) -> list[Input]:
-    """The records that could be meant: they carry the property, and the value where it is quoted."""
-    carriers = [i for i in call.inputs if detail.property in i.values]
-    quoted = [i for i in carriers if _quotes(detail, i.values[detail.property or ""])]
-    if detail.property == call.id_property:
-        # Every record carries its key: only the quoted one is meant.
-        return quoted
-    return quoted or carriers
-
-
-def _quotes(detail: Detail, value: str) -> bool:
-    if detail.value is not None:
-        return detail.value == value
-    return bool(value) and detail.message.startswith(f"{value} was not")
-
-
-def _counted(detail: Detail, said: Problem) -> int:
-    """How many records the answer accuses of this: its array has an element for each."""
-    return sum(d.property == detail.property and d.message == detail.message for d in said.details)
+def _sentence(shown: Sequence[Detail], names: Sequence[str]) -> str:
+    """One fault in HubSpot's words; several with the property before each, the rest by name."""
+    if not shown:
+        return ""
+    if len(shown) == 1 and (shown[0].message or not shown[0].error):
+        return shown[0].message
+    told = "; ".join(f"{each.property}: {each.message or each.error}" for each in shown)
+    more = names[len(shown) :]
+    if not more:
+        return told
+    listed = ", ".join(more[:LISTED]) + (" …" if len(more) > LISTED else "")
+    return f"{told}; and {len(more)} more: {listed}"

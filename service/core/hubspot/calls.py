@@ -58,6 +58,11 @@ class BatchCall:
         return self.endpoint
 
     @property
+    def by_record_id(self) -> bool:
+        """Whether a write names its records by HubSpot's id."""
+        return self.id_property == RECORD_ID and self.endpoint == "update"
+
+    @property
     def where(self) -> Where:
         """Where it asks."""
         return Where("records", self.endpoint, self.object, id_property=self.id_property)

@@ -19,6 +19,7 @@ from service.core.hubspot.answers import (
     Problem,
     correlation_id,
     document,
+    name_of,
     objects,
     problem,
 )
@@ -83,13 +84,13 @@ def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple
     """A verdict for every input of a write. `configured` is the set-up's identifying property."""
     if isinstance(reply, NoReply):
         return (_no_reply(reply),) * len(call.inputs)
-    shared = about_the_call(call, reply, configured)
-    if shared is not None:
-        return (shared,) * len(call.inputs)
     if 200 <= reply.status < 300:
         return _accepted(call, reply, configured)
-    said = problem(document(reply) or {}, correlation_id(reply))
-    return blame.whole_call(call, said, reply.status)
+    said = _refusal(reply)
+    shared = _refused(call, reply, said, configured)
+    if shared is not None:
+        return (shared,) * len(call.inputs)
+    return blame.whole_call(call, said or Problem(), reply.status)
 
 
 def about_the_call(call: Call, reply: BatchReply | NoReply, configured: str) -> Verdict | None:
@@ -101,8 +102,7 @@ def about_the_call(call: Call, reply: BatchReply | NoReply, configured: str) -> 
             done = status == DONE and call.endpoint == "archive"
             return None if done or document(reply) is not None else _unreadable(reply)
         case BatchReply():
-            verdict = _refused(call, reply, configured)
-            return replace(verdict, where=call.where) if isinstance(verdict, Halted) else verdict
+            return _refused(call, reply, _refusal(reply), configured)
         case _:
             assert_never(reply)
 
@@ -203,12 +203,11 @@ def _unjudged(said: Problem, reply: BatchReply) -> Retryable:
 def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
     if call.endpoint == "archive" and reply.status == DONE:
         return tuple(Applied(i.id, None) for i in call.inputs)
-    body = document(reply) or {}
+    body = document(reply)
+    if body is None:
+        return (_unreadable(reply),) * len(call.inputs)
     index = Index(call)
-    verdicts: list[Verdict | None] = [None] * len(call.inputs)
-    for result in objects(body, "results"):
-        if (at := index.result(result)) is not None:
-            verdicts[at] = Applied(str(result["id"]), _created(call, result))
+    verdicts, strangers = _written(call, index, body)
     unattributed: list[Verdict] = []
     for entry in objects(body, "errors"):
         said = problem(entry, correlation_id(reply))
@@ -221,7 +220,33 @@ def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verd
     # Results are no evidence here: none are specified.
     if call.endpoint == "archive":
         verdicts = [None if isinstance(v, Applied) else v for v in verdicts]
+    if strangers and not unattributed and call.by_record_id:
+        verdicts = _merged(call, verdicts, strangers)
     return _resolve(verdicts, unattributed)
+
+
+def _written(
+    call: BatchCall, index: Index, body: Mapping[str, Any]
+) -> tuple[list[Verdict | None], list[Mapping[str, Any]]]:
+    """What the results say of every record, and the results that are nobody's of ours."""
+    verdicts: list[Verdict | None] = [None] * len(call.inputs)
+    strangers: list[Mapping[str, Any]] = []
+    for result in objects(body, "results"):
+        if (at := index.result(result)) is not None:
+            verdicts[at] = Applied(str(result["id"]), _created(call, result))
+        elif name_of(result.get("id")) is not None:
+            strangers.append(result)
+    return verdicts, strangers
+
+
+def _merged(
+    call: BatchCall, verdicts: list[Verdict | None], strangers: Sequence[Mapping[str, Any]]
+) -> list[Verdict | None]:
+    """A record that was merged comes back under the survivor's id: alone, the only result is its own."""
+    if verdicts == [None] and len(strangers) == 1:
+        return [Applied(str(strangers[0]["id"]), _created(call, strangers[0]))]
+    apart = Refused(_UNRESOLVED.reason, named=True, ambiguous=True)
+    return [verdict or apart for verdict in verdicts]
 
 
 def _also(known: Verdict | None, verdict: Verdict) -> Verdict:
@@ -252,15 +277,23 @@ def _resolve(
 # --- everything else: the call as a whole -----------------------------------------------------------------
 
 
-def _refused(call: Call, reply: BatchReply, configured: str) -> Verdict | None:
+def _refusal(reply: BatchReply) -> Problem | None:
+    """What HubSpot says of a call that it did not take; None where the body is none of its own."""
     body = document(reply)
-    said = problem(body or {}, correlation_id(reply))
-    if body is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
+    return None if body is None else problem(body, correlation_id(reply))
+
+
+def _refused(
+    call: Call, reply: BatchReply, refusal: Problem | None, configured: str
+) -> Verdict | None:
+    """The verdict that every record shares; None where the records themselves were refused."""
+    if refusal is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
         # A firewall's page: not HubSpot's verdict.
         return _unreadable(reply)
+    said = refusal or Problem(correlation_id=correlation_id(reply))
     shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
     if shared is not None:
-        return _paused_if_long(shared)
+        return _paused_if_long(shared, call)
     return None if blame.is_final(said) else _unjudged(said, reply)
 
 
@@ -306,11 +339,13 @@ def _whole(said: Problem, reply: BatchReply) -> Verdict | None:  # noqa: PLR0911
             return _unreadable(reply)
 
 
-def _paused_if_long(verdict: Verdict) -> Verdict:
+def _paused_if_long(verdict: Verdict, call: Call) -> Verdict:
     """Who asks for a long wait gets a pause: held messages would outlast the broker's patience."""
     match verdict:
         case Retryable(reason, _, after) if after is not None and after > LONG:
-            return Halted(reason, after)
+            return Halted(reason, after, call.where)
+        case Halted():
+            return replace(verdict, where=call.where)
         case _:
             return verdict
 
