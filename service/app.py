@@ -80,7 +80,7 @@ async def _until_signalled(settings: Settings) -> int:
 async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None = None) -> None:
     """Everything, from the first connection to the last ack. Ends when `stop` is set and what is held is settled."""
     url = broker_url(settings)
-    shape = topology.Topology.of(settings.rabbitmq, settings.journal)
+    shape = topology.Topology.of(settings.rabbitmq)
     await (topology.declare if settings.rabbitmq.declare else topology.check)(url, shape)
     name = f"{os.uname().nodename[:40]}-{secrets.token_hex(4)}"
     publisher = Publisher(url, _exchanges(settings), name=name)

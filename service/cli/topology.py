@@ -20,8 +20,7 @@ def show_topology(output: OutputOption = Output.TABLE) -> None:
     from service.rabbitmq.topology import Topology
     from service.settings.config import NameSettings
 
-    settings = NameSettings.load()
-    wanted = Topology.of(settings.rabbitmq, settings.journal)
+    wanted = Topology.of(NameSettings.load().rabbitmq)
     show(list(_rows(wanted)), output)
 
 
@@ -38,7 +37,7 @@ def apply(
 
     settings = BrokerSettings.load()
     logs.for_command(settings.log)
-    wanted = topology.Topology.of(settings.rabbitmq, settings.journal)
+    wanted = topology.Topology.of(settings.rabbitmq)
     url = settings.rabbitmq.url.get_secret_value()
     if dry_run:
         there = asyncio.run(topology.survey(url, wanted))

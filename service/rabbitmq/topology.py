@@ -2,7 +2,8 @@
 
 One law: nothing the broker does may lose an event, an outcome or a dead letter. Hence quorum
 queues everywhere, dead-lettering at least once (which needs reject-publish), and a delivery limit
-said aloud on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "delete on the first
+said aloud
+on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "delete on the first
 requeue" on 3.10. The same arguments are valid on 3.10 ... 4.3.
 """
 
@@ -24,14 +25,12 @@ from service.rabbitmq.errors import (
     ChannelPreconditionFailed,
     InvalidFrameError,
 )
-from service.settings.sections import Journal, Named
+from service.settings.sections import Named
 
 # Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
 # what ends a message that kills its process, far above what restarts and pauses of a bad night
 # can cost.
 _INPUT_LIMIT: Final = 50
-# A stream, which is read without taking anything away. Outcomes alone: they name properties, and hold no values.
-JOURNAL: Final = "orders.journal"
 # Looking through dead letters returns them too: no number of looks may drop one.
 KEPT_LIMIT: Final = 1_000_000
 # seconds, to connect and for each declaration.
@@ -139,12 +138,11 @@ class Topology:
         return (*self.exchanges, *self.queues, *self.bindings)
 
     @classmethod
-    def of(cls, names: Named, journal: Journal = Journal()) -> Self:  # noqa: B008  (frozen)
+    def of(cls, names: Named) -> Self:
         """What the settings call for.
 
         The first input queue is bound to the input exchange and takes everything. Further ones are
-        declared and left unbound: what they take is for whoever added them to decide. The journal is a
-        copy: `results_queue` has every outcome, too, so that the stream may let its oldest go.
+        declared and left unbound: what they take is for whoever added them to decide.
         """
         kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}
         taken: Mapping[str, Argument] = {
@@ -165,27 +163,13 @@ class Topology:
                 Queue(names.dead_letters_queue, kept),
                 Queue(names.results_queue, kept),
                 *(Queue(name, taken) for name in names.queues),
-                *((_kept_in(journal),) if journal.enabled else ()),
             ),
             bindings=(
                 Binding(names.dead_letters_exchange, names.dead_letters_queue, "#"),
                 Binding(names.outcomes_exchange, names.results_queue, "outcome.#"),
                 Binding(names.exchange, names.queues[0], "#"),
-                *(
-                    (Binding(names.outcomes_exchange, JOURNAL, "outcome.#"),)
-                    if journal.enabled
-                    else ()
-                ),
             ),
         )
-
-
-def _kept_in(journal: Journal) -> Queue:
-    bounds: Mapping[str, Argument] = {
-        "x-max-age": journal.max_age,
-        "x-max-length-bytes": journal.most_bytes,
-    }
-    return Queue(JOURNAL, {"x-queue-type": "stream", **bounds})
 
 
 async def declare(url: str, wanted: Topology) -> None:

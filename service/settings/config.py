@@ -40,7 +40,6 @@ from service.settings.sections import (
     Http,
     HubSpot,
     Identifying,
-    Journal,
     Log,
     Named,
     RabbitMQ,
@@ -132,21 +131,18 @@ class NameSettings(FileSettings):
     """For what only shows the names on the broker."""
 
     rabbitmq: Named = Named()
-    journal: Journal = Journal()
 
 
 class BrokerSettings(FileSettings):
     """For the commands that only speak to RabbitMQ: who declares queues needs no HubSpot token."""
 
     rabbitmq: RabbitMQ
-    journal: Journal = Journal()
 
 
 class Settings(_FromOutside):
     """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
 
     rabbitmq: RabbitMQ
-    journal: Journal = Journal()
     hubspot: HubSpot
     batch: Batch = Batch()
     retry: Retry = Retry()
@@ -228,7 +224,6 @@ class Setting(NamedTuple):
 
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "rabbitmq": RabbitMQ,
-    "journal": Journal,
     "hubspot": HubSpot,
     "batch": Batch,
     "retry": Retry,

@@ -29,7 +29,6 @@ from service.settings import addresses
 from service.settings.misconfiguration import SECRETS_FOLDER, variable
 
 _OAUTH: Final = ("client_id", "client_secret", "refresh_token")
-_BYTES: Final = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _TOKEN: Final = re.compile(r"[!-~]+")
 
 
@@ -154,33 +153,6 @@ class Named(_Section):
     @classmethod
     def _dead_letters_queue_apart(cls, name: str, info: ValidationInfo) -> str:
         return _distinct(name, info, "queues", "results_queue")
-
-
-class Journal(_Section):
-    """The stream of all outcomes: what `ordersync order` answers from.
-
-    Bounds are written as RabbitMQ writes them: https://www.rabbitmq.com/docs/streams#retention.
-    """
-
-    enabled: bool = Field(
-        True, description="keep every outcome in the stream `orders.journal`, to be looked up later"
-    )
-    max_age: str = Field(
-        "7D",
-        pattern=r"^[1-9][0-9]{0,5}[YMDhms]$",
-        description="how long outcomes are kept: a number and one of `Y`, `M`, `D`, `h`, `m`, `s`",
-    )
-    max_bytes: str = Field(
-        "2GB",
-        pattern=r"^[1-9][0-9]{0,11}(MB|GB|TB)?$",
-        description="how much disk they may take on each node: a number, with `MB`, `GB` or `TB` behind it; the "
-        "oldest go first",
-    )
-
-    @property
-    def most_bytes(self) -> int:
-        """`max_bytes` as a number."""
-        return int(self.max_bytes.rstrip("MGTB")) * _BYTES[self.max_bytes.lstrip("0123456789")]
 
 
 class RabbitMQ(Named, _Address):

@@ -311,7 +311,6 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
         names = {"queues": ["bestellung.eu"]}
         misspelt = looked(settings(node.url, twin.url, names), management)
 
-    assert "orders.journal: 0 outcomes; kept at most 7D" in well["journal"].found
     assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
     assert harmed["policies"].trouble is Trouble.WRONG
     assert "message-ttl on orders.results by policy short" in harmed["policies"].found

@@ -1,6 +1,5 @@
 """The topology on a real broker: declared twice, checked passively, differences named."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,10 +8,8 @@ import pytest
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPConnectionError, DeliveryError
 from pamqp.commands import Basic
-from pydantic import ValidationError
 
 from service.rabbitmq.topology import (
-    JOURNAL,
     Binding,
     Exchange,
     NotPermittedError,
@@ -23,7 +20,7 @@ from service.rabbitmq.topology import (
     declare,
     survey,
 )
-from service.settings.sections import Journal, RabbitMQ
+from service.settings.sections import RabbitMQ
 
 
 def names(url: str, **given: object) -> RabbitMQ:
@@ -49,107 +46,27 @@ def test_the_default_names_are_the_promised_ones():
         "orders.dead-letters",
         "orders.results",
         "orders.events",
-        "orders.journal",
     ]
     assert wanted.bindings == (
         Binding("orders.dead-letters", "orders.dead-letters", "#"),
         Binding("orders.outcomes", "orders.results", "outcome.#"),
         Binding("orders.events", "orders.events", "#"),
-        Binding("orders.outcomes", "orders.journal", "outcome.#"),
     )
 
 
 def test_nothing_on_the_broker_may_lose_a_message():
-    """Quorum everywhere, every delivery limit said aloud, dead-lettering at least once.
-
-    The journal alone lets its oldest go: it is a copy of what `orders.results` has.
-    """
+    """Quorum everywhere, every delivery limit said aloud, dead-lettering at least once."""
     wanted = Topology.of(names("amqp://h/", queues=("a", "b")))
-    assert wanted.queues[-1].name == JOURNAL
 
-    for queue in wanted.queues[:-1]:
+    for queue in wanted.queues:
         assert queue.arguments["x-queue-type"] == "quorum"
         assert isinstance(queue.arguments["x-delivery-limit"], int)
         assert queue.arguments["x-delivery-limit"] > 0  # on 3.10, -1 deletes at the first requeue
         assert not {"x-message-ttl", "x-max-length", "x-max-priority"} & set(queue.arguments)
-    for queue in wanted.queues[2:-1]:
+    for queue in wanted.queues[2:]:
         assert queue.arguments["x-single-active-consumer"] is True
         assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
         assert queue.arguments["x-overflow"] == "reject-publish"  # else the strategy is ignored
-
-
-def test_the_journal_is_a_stream_bounded_by_age_and_bytes():
-    bounds = Journal(max_age="12h", max_bytes="500MB")
-    *_, queue = Topology.of(names("amqp://h/"), bounds).queues
-
-    assert queue.arguments == {
-        "x-queue-type": "stream",
-        "x-max-age": "12h",
-        "x-max-length-bytes": 500_000_000,
-    }
-
-
-@pytest.mark.parametrize(
-    ("written", "number"),
-    [("2GB", 2 * 10**9), ("1TB", 10**12), ("100MB", 10**8), ("20000000", 20_000_000)],
-)
-def test_bytes_are_written_as_rabbitmq_writes_them(written, number):
-    assert Journal(max_bytes=written).most_bytes == number
-
-
-@pytest.mark.parametrize(
-    "given", [{"max_age": "7 days"}, {"max_age": "0D"}, {"max_bytes": "2GiB"}, {"max_bytes": "0"}]
-)
-def test_a_bound_that_rabbitmq_would_not_understand_is_refused(given):
-    with pytest.raises(ValidationError):
-        Journal(**given)
-
-
-def test_without_the_journal_nothing_is_bound_to_it():
-    wanted = Topology.of(names("amqp://h/"), Journal(enabled=False))
-
-    assert JOURNAL not in {queue.name for queue in wanted.queues}
-    assert JOURNAL not in {binding.queue for binding in wanted.bindings}
-
-
-async def test_the_journal_keeps_every_outcome_however_often_it_is_read(amqp_url):
-    """Nothing is taken away: neither by who reads the journal nor by who empties the results."""
-    await declare(amqp_url, Topology.of(names(amqp_url)))
-
-    async with channel_of(amqp_url) as channel:
-        for number in range(3):
-            await channel.basic_publish(
-                b"%d" % number, exchange="orders.outcomes", routing_key="outcome.applied"
-            )
-        await channel.queue_purge("orders.results")
-
-    for _ in range(2):
-        async with channel_of(amqp_url) as channel:
-            assert await journalled(channel, 3) == [b"0", b"1", b"2"]
-
-
-async def journalled(channel: AbstractChannel, number: int) -> list[bytes]:
-    bodies: list[bytes] = []
-    full = asyncio.Event()
-
-    async def one(message: DeliveredMessage) -> None:
-        bodies.append(message.body)
-        await channel.basic_ack(message.delivery_tag or 0)
-        if len(bodies) >= number:
-            full.set()
-
-    await channel.basic_qos(prefetch_count=10)
-    await channel.basic_consume(JOURNAL, one, arguments={"x-stream-offset": "first"})
-    async with asyncio.timeout(20):
-        await full.wait()
-    return bodies
-
-
-async def test_a_journal_that_is_missing_is_named_where_nothing_may_be_declared(amqp_url):
-    await declare(amqp_url, Topology.of(names(amqp_url), Journal(enabled=False)))
-
-    with pytest.raises(TopologyError, match=r"missing on the broker: queue orders\.journal; run"):
-        await check(amqp_url, Topology.of(names(amqp_url)))
 
 
 def test_further_queues_are_declared_and_left_unbound():
@@ -219,7 +136,7 @@ async def test_a_check_names_everything_that_is_missing_and_what_to_run(amqp_url
     said = str(caught.value)
     assert "exchange orders.events" not in said
     assert "exchange orders.outcomes" in said
-    assert said.count("queue orders.events") == said.count("queue orders.journal") == 1
+    assert "queue orders.events, " not in said.replace("queue orders.events;", "")
     assert "queue orders.results" in said
     assert "run `ordersync topology apply`" in said
 
