@@ -407,7 +407,12 @@ async def test_a_letter_too_large_to_be_read_is_told_and_stays(
     """No command holds it, and none takes it off: replay, park and export leave it where it is."""
     await prepared(amqp_url)
     giant = replace(letter(event(1, "A-1", total="soon")), body=b"x" * (READABLE + 1))
-    await bury(amqp_url, [giant])
+    try:
+        await bury(amqp_url, [giant])
+    except BaseExceptionGroup as refused:
+        if "larger than configured max size" not in repr(refused.exceptions):
+            raise
+        pytest.skip("this RabbitMQ takes no such letter in the first place")
 
     listed = await dlq(command_environment, "ls", "-o", "json")
     replayed = await dlq(command_environment, "replay", "--wait", "0", "--dry-run")
