@@ -8,7 +8,7 @@ from service.doctor.findings import Finding, Trouble, unseen, well
 
 READY_KEY: Final = "hs_external_order_id"
 _CREATE = (
-    "create a property of line items with `hasUniqueValue` (`ordersync setup --apply` does), and set "
+    "create a property of line items with `hasUniqueValue`, and set "
     "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY to its name"
 )
 # What links most often go to, and the lines.

@@ -123,7 +123,7 @@ async def test_the_steps_lead_to_a_first_outcome(
         assert "0 dead letters" in said
         assert "all is well" in said
         unseen = [line for line in said.splitlines() if line.startswith("- ")]
-        assert len(unseen) == 3, said
+        assert len(unseen) == 4, said
         secret = (tmp_path / "secrets" / "outcomes-reader").read_text().strip()
         reader = (
             f"amqp://outcomes-reader:{secret}@{private_broker.host}:{private_broker.port}/orders"

@@ -111,7 +111,7 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
     Code.STAGE_UNKNOWN: Entry(
         "The account's pipelines have no stage, or more than one, of the name that the event gives.",
         "data or set-up",
-        "The sentence lists the stages that there are: `ordersync pipelines` shows them with their ids. "
+        "The sentence lists the stages that there are, with their ids. "
         "Create or rename the stage in HubSpot, or have the producer use one of the list.",
         _AFTER,
     ),
@@ -124,7 +124,7 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
     Code.LINE_ITEMS_NOT_CONFIGURED: Entry(
         "The event has lines, and no property of line items is configured that holds their keys.",
         "set-up",
-        "Create a unique property of line items (`ordersync setup --apply`) and set "
+        "Create a property of line items with `hasUniqueValue` and set "
         "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY to its name.",
         _AFTER,
     ),
