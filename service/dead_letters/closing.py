@@ -77,7 +77,7 @@ async def settled(looker: Looker, wanted: Sieve, ask: Send, id_property: str) ->
         by_property.setdefault(one[2].order.id_property, []).append(one)
     for name, group in by_property.items():
         for start in range(0, len(group), HISTORIES):
-            await _judge(made, group[start : start + HISTORIES], ask, (name, id_property))
+            await _judge(made, group[start : start + HISTORIES], ask, name)
     return made
 
 
@@ -85,12 +85,12 @@ async def _judge(
     made: Settled,
     asked: Sequence[tuple[int, str, Contribution]],
     ask: Send,
-    by: tuple[str, str],
+    id_property: str,
 ) -> None:
     keys = list(dict.fromkeys(event.order.key for _, _, event in asked))
     names = sorted({name for _, _, event in asked for name in event.values})
-    call = calls.find(keys, by[0], histories=names)
-    known = dict(zip(keys, staleness.holdings(call, await ask(call), by[1]), strict=True))
+    call = calls.find(keys, id_property, histories=names)
+    known = dict(zip(keys, staleness.holdings(call, await ask(call)), strict=True))
     for key, name, event in asked:
         match known[event.order.key]:
             case Holding() | Missing() as held:

@@ -152,7 +152,7 @@ class Office:
         async with self._looking() as looker:
             planned = await planning.plan(looker, wishes)
         self._say_cut(looker, say)
-        return await self._looked_up(planned, wishes, ask)
+        return await self._looked_up(planned, ask)
 
     async def replay(
         self,
@@ -175,7 +175,7 @@ class Office:
             if back := await put_back(aside, sender, self.queue):
                 say(f"{back} letters of a replay that was interrupted are dead letters again")
             planned = await self._planned(wishes, sender)
-            planned = await self._looked_up(planned, wishes, ask)
+            planned = await self._looked_up(planned, ask)
             if not await agreed(planned):
                 return None
             if not planned.keys:
@@ -213,9 +213,9 @@ class Office:
             story = Sending(aside, sender, receipts, wishes)
             return await story.all(len(planned.keys), stop=stop, progress=progress)
 
-    async def _looked_up(self, planned: Plan, wishes: Wishes, ask: Send | None) -> Plan:
+    async def _looked_up(self, planned: Plan, ask: Send | None) -> Plan:
         if ask is not None:
-            await planning.look_up(planned, wishes, ask)
+            await planning.look_up(planned, ask)
         return planned
 
     def _wished(self, wishes: Wishes) -> Wishes:

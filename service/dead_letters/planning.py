@@ -168,9 +168,9 @@ def _note(made: Plan, found: Found, wishes: Wishes) -> None:
             made.asked.append(Asked(meant, group))
 
 
-async def look_up(made: Plan, wishes: Wishes, send: Send) -> None:
+async def look_up(made: Plan, send: Send) -> None:
     """Ask HubSpot what it holds for the first of the plan's orders: what is newer there stays."""
-    await _look_up(made, made.asked, send, wishes.id_property or "")
+    await _look_up(made, made.asked, send)
 
 
 def event(found: Found, wishes: Wishes) -> Contribution | str | None:
@@ -187,24 +187,20 @@ def event(found: Found, wishes: Wishes) -> Contribution | str | None:
     return None if addressed and isinstance(read, str) else read
 
 
-async def _look_up(made: Plan, asked: Sequence[Asked], send: Send, configured: str) -> None:
+async def _look_up(made: Plan, asked: Sequence[Asked], send: Send) -> None:
     by_property: dict[str, list[Asked]] = {}
     for one in asked:
         by_property.setdefault(one.event.order.id_property, []).append(one)
     for id_property, group in by_property.items():
         for start in range(0, len(group), HISTORIES):
-            await _look_up_some(
-                made, group[start : start + HISTORIES], send, id_property, configured
-            )
+            await _look_up_some(made, group[start : start + HISTORIES], send, id_property)
 
 
-async def _look_up_some(
-    made: Plan, asked: Sequence[Asked], send: Send, id_property: str, configured: str
-) -> None:
+async def _look_up_some(made: Plan, asked: Sequence[Asked], send: Send, id_property: str) -> None:
     keys = list(dict.fromkeys(one.event.order.key for one in asked))
     names = sorted({name for one in asked for name in one.event.values})
     call = calls.find(keys, id_property, histories=names)
-    known = dict(zip(keys, staleness.holdings(call, await send(call), configured), strict=True))
+    known = dict(zip(keys, staleness.holdings(call, await send(call)), strict=True))
     for one in asked:
         match known[one.event.order.key]:
             case Holding() as held:
@@ -239,7 +235,7 @@ async def held_now(found: Found, send: Send, id_property: str) -> Holding | str:
     if event is None:
         return "it holds no order event"
     call = calls.find([event.order.key], event.order.id_property, histories=sorted(event.values))
-    (held,) = staleness.holdings(call, await send(call), id_property)
+    (held,) = staleness.holdings(call, await send(call))
     match held:
         case Holding():
             return held

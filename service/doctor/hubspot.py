@@ -175,7 +175,7 @@ class _Visit:
         """Its definition may not be read: try it, as the service's own probe does."""
         call = find([KEY], name)
         answer = await self._post(call.endpoint, call.body)
-        match read_keys(call, answer, name)[0]:
+        match read_keys(call, answer)[0]:
             case Halted(reason):
                 return Finding("property", reason.message, Trouble.WRONG, "see docs/hubspot.md")
             case _:

@@ -91,7 +91,7 @@ class Gatekeeper:
                 pass
 
     async def _probe(self, where: Where) -> Reason | None:
-        asking = probe(where, self._id_property)
+        asking = probe(where)
         call = next(asking)
         while True:
             reply = await self._line.call(call, "probe")

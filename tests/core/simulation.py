@@ -371,7 +371,7 @@ class Process:
         if isinstance(question, float):
             return question
         self._asking = True
-        asking = probe(question.where, ID_PROPERTY)
+        asking = probe(question.where)
 
         def ask(call: Call) -> None:
             self._spend()

@@ -138,7 +138,7 @@ def _recorded(name):
 def test_a_recorded_answer_gets_its_verdicts(name):
     call, expected = VERDICTS[name]
 
-    verdicts = replies.read(call, _recorded(name), call.id_property)
+    verdicts = replies.read(call, _recorded(name))
 
     assert [told(v, operation=call.endpoint if call.endpoint == "upsert" else "") for v in verdicts]
     assert [told(v) for v in verdicts] == expected
@@ -147,7 +147,7 @@ def test_a_recorded_answer_gets_its_verdicts(name):
 def test_a_recorded_look_up_of_a_missing_key():
     call = _call("read", "email", ("meows@loudly.lol", {}))
 
-    assert replies.read_keys(call, _recorded("207-read-missing-by-idproperty"), "email") == (
+    assert replies.read_keys(call, _recorded("207-read-missing-by-idproperty")) == (
         replies.Missing(),
     )
 
@@ -159,7 +159,7 @@ def test_no_recorded_answer_is_a_false_success():
     for path in sorted(RECORDED.glob("*.json")):
         for status in (200, 201, 202, 207):
             body = _recorded(path.stem).body
-            verdicts = replies.read(ANY, BatchReply(status, {}, body), "shop_order_id")
+            verdicts = replies.read(ANY, BatchReply(status, {}, body))
 
             applied = [v for v in verdicts if isinstance(v, Applied)]
             assert len(applied) == (1 if b'"A-1"' in body else 0), path.name

@@ -11,13 +11,13 @@ FINE = BatchReply(200, {}, b'{"status":"COMPLETE","results":[]}')
 NOT_THERE = BatchReply(207, {}, b'{"results":[],"errors":[{"category":"OBJECT_NOT_FOUND"}]}')
 
 
-def _records(endpoint, object_type="orders", id_property="k"):
-    return Where("records", endpoint, object_type, id_property=id_property)
+def _records(endpoint, object_type="orders", id_property="k", *, chosen=False):
+    return Where("records", endpoint, object_type, id_property=id_property, chosen=chosen)
 
 
 def _asked(where, *answers):
     """The requests of a probe that is answered so, and what it found."""
-    asking, asked = probe(where, "k"), []
+    asking, asked = probe(where), []
     call = next(asking)
     for answer in (*answers, *[FINE] * 9):
         asked.append(call)
@@ -94,6 +94,6 @@ def test_a_property_that_an_event_chose_is_the_events_affair():
     words = b"Unable to perform update by non-unique 0-123 property other"
     said = BatchReply(400, {}, b'{"message":"%s","category":"VALIDATION_ERROR"}' % words)
 
-    assert _asked(_records("upsert", id_property="other"), said)[1] is None
+    assert _asked(_records("upsert", id_property="other", chosen=True), said)[1] is None
     own = BatchReply(400, {}, said.body.replace(b"other", b"k"))
     assert _asked(_records("upsert"), own)[1] is not None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.events.order_event import RECORD_ID
-from service.core.hubspot import replies
+from service.core.hubspot import calls, replies
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
@@ -76,7 +76,7 @@ def test_reading_is_total(reply, endpoint, number, id_property):
     """Any answer: a verdict for every input, a sentence with every refusal, never an exception."""
     call = _call(number, endpoint, id_property)
 
-    for verdicts in (replies.read(call, reply, "k"), replies.read_keys(call, reply, "k")):
+    for verdicts in (replies.read(call, reply), replies.read_keys(call, reply)):
         assert len(verdicts) == number
         for verdict in verdicts:
             if isinstance(verdict, Rejected | Retryable | Refused | Halted):
@@ -95,7 +95,7 @@ def _names(result, key, trace):
 @given(_envelopes() | JSON, st.sampled_from([200, 201, 202, 204, 207, 226, 299]))
 def test_success_needs_evidence(body, status):
     """No JSON with a 2xx applies a record that no result names."""
-    verdicts = replies.read(_call(), _reply(body, status), "k")
+    verdicts = replies.read(_call(), _reply(body, status))
 
     results = body.get("results") if isinstance(body, dict) else None
     for at, verdict in enumerate(verdicts):
@@ -112,8 +112,8 @@ def test_an_archive_is_done_by_a_204_alone(body, status):
     for raw in (orjson.dumps(body), b"", b" "):
         said = BatchReply(status, {}, raw)
         assert replies.vague(said)
-        assert not any(isinstance(v, Applied) for v in replies.read(call, said, "k"))
-    done = replies.read(call, BatchReply(204, {}, b""), "k")
+        assert not any(isinstance(v, Applied) for v in replies.read(call, said))
+    done = replies.read(call, BatchReply(204, {}, b""))
     assert done == (Applied("A-0", None), Applied("A-1", None))
 
 
@@ -122,13 +122,13 @@ def test_only_a_2xx_applies(reply):
     if isinstance(reply, BatchReply) and 200 <= reply.status < 300:
         return
     for endpoint in ("upsert", "update", "archive"):
-        verdicts = replies.read(_call(endpoint=endpoint), reply, "k")
+        verdicts = replies.read(_call(endpoint=endpoint), reply)
         assert not any(isinstance(v, Applied) for v in verdicts)
 
 
 @given(_envelopes(), st.sampled_from([200, 207]))
 def test_an_order_is_gone_only_when_hubspot_says_that_it_is_not_found(body, status):
-    found = replies.read_keys(_call(endpoint="read"), _reply(body, status), "k")
+    found = replies.read_keys(_call(endpoint="read"), _reply(body, status))
 
     errors = body.get("errors")
     said = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
@@ -141,7 +141,7 @@ def test_however_many_errors_a_record_in_both_lists_is_asked_again(twice):
     error = {"category": "VALIDATION_ERROR", "context": {"objectWriteTraceId": ["t.0"]}}
     body = {"results": [{"id": "1", "properties": {"k": "A-0"}}], "errors": [error] * twice}
 
-    first, second = replies.read(_call(), _reply(body, 207), "k")
+    first, second = replies.read(_call(), _reply(body, 207))
 
     assert isinstance(first, Retryable)
     assert first.reason.code is Code.UNCONFIRMED
@@ -151,7 +151,7 @@ def test_however_many_errors_a_record_in_both_lists_is_asked_again(twice):
 def test_alone_an_error_without_a_name_is_its_own():
     body = {"results": [], "errors": [{"category": "VALIDATION_ERROR", "message": "no"}]}
 
-    assert isinstance(replies.read(_call(1), _reply(body, 207), "k")[0], Rejected)
+    assert isinstance(replies.read(_call(1), _reply(body, 207))[0], Rejected)
 
 
 def test_the_events_own_choice_of_property_is_its_own_fault():
@@ -160,8 +160,10 @@ def test_the_events_own_choice_of_property_is_its_own_fault():
         "category": "VALIDATION_ERROR",
     }
 
-    chosen = replies.read(_call(id_property="other"), _reply(body, 400), "k")
-    configured = replies.read(_call(id_property="other"), _reply(body, 400), "other")
+    call = _call(id_property="other")
+
+    chosen = replies.read(calls.chosen(call, by_event=True), _reply(body, 400))
+    configured = replies.read(call, _reply(body, 400))
 
     assert all(isinstance(v, Rejected) for v in chosen)
     assert all(isinstance(v, Halted) for v in configured)
@@ -178,14 +180,14 @@ def test_retry_after_is_seconds_or_nothing(value, seconds):
 
 def test_a_read_that_failed_leaves_no_doubt():
     for reply in (NoReply("timed out", sent=True), BatchReply(502, {}, b""), _reply([])):
-        for verdict in replies.read_keys(_call(endpoint="read"), reply, "k"):
+        for verdict in replies.read_keys(_call(endpoint="read"), reply):
             assert isinstance(verdict, Retryable)
             assert not verdict.ambiguous
 
 
 def test_a_daily_limit_is_told_by_its_policy_then_by_its_words():
     def halted(**body):
-        return isinstance(replies.read(_call(), _reply(body, 429), "k")[0], Halted)
+        return isinstance(replies.read(_call(), _reply(body, 429))[0], Halted)
 
     assert halted(policyName="DAILY")
     assert halted(message="You have reached your daily limit.")
@@ -193,7 +195,7 @@ def test_a_daily_limit_is_told_by_its_policy_then_by_its_words():
 
 
 def test_nobody_sees_a_body_longer_than_a_line():
-    (verdict,) = replies.read(_call(1), BatchReply(502, {}, b"x" * 10_000), "k")
+    (verdict,) = replies.read(_call(1), BatchReply(502, {}, b"x" * 10_000))
 
     assert isinstance(verdict, Retryable)
     assert len(verdict.reason.message) < 300
@@ -218,7 +220,7 @@ NO_JUDGEMENT = [
 @pytest.mark.parametrize("status", [400, 402, 404, 409, 413, 414, 418, 422, 451])
 def test_alone_too_only_final_words_condemn(status, body):
     """A gateway says no to everybody for a minute: nobody is rejected by it."""
-    (verdict,) = replies.read(_call(1), _reply(body, status), "k")
+    (verdict,) = replies.read(_call(1), _reply(body, status))
 
     assert not isinstance(verdict, Rejected)
 
@@ -235,7 +237,7 @@ def test_alone_too_only_final_words_condemn(status, body):
     ],
 )
 def test_alone_final_words_condemn(body):
-    (verdict,) = replies.read(_call(1), _reply(body, 400), "k")
+    (verdict,) = replies.read(_call(1), _reply(body, 400))
 
     assert isinstance(verdict, Rejected)
 
@@ -243,7 +245,7 @@ def test_alone_final_words_condemn(body):
 @pytest.mark.parametrize("category", ["RATE_LIMITS", "RATE_LIMIT"])
 @pytest.mark.parametrize("status", [400, 403, 409, 429])
 def test_a_limit_is_a_throttle_whatever_its_status(status, category):
-    (verdict,) = replies.read(_call(1), _reply({"category": category}, status), "k")
+    (verdict,) = replies.read(_call(1), _reply({"category": category}, status))
 
     assert isinstance(verdict, Retryable)
     assert verdict.cause is Cause.THROTTLE
@@ -279,7 +281,7 @@ def test_a_value_that_speaks_as_hubspot_is_that_records_fault_alone(words, whole
             {"results": [{"id": "1", "properties": {"k": "A-1"}}], "errors": [named]}, 207
         )
 
-    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said, "k")
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said)
 
     assert isinstance(first, Rejected)
     assert first.reason.property == "a"
@@ -294,7 +296,7 @@ def test_no_sentence_around_an_events_words_pauses_everybody(words, before, afte
     for status in (400, 207):
         entry = {"category": "VALIDATION_ERROR", "message": message}
         body = entry if status == 400 else {"errors": [entry]}
-        for verdict in replies.read(_call(), _reply(body, status), "k"):
+        for verdict in replies.read(_call(), _reply(body, status)):
             assert not isinstance(verdict, Halted)
 
 
@@ -307,7 +309,7 @@ def test_a_taken_value_may_hold_anything():
     inputs = (Input("A-0", "A-0", "t.0", {"a": value}), Input("A-1", "A-1", "t.1", {"b": "y"}))
     said = _reply({"category": "VALIDATION_ERROR", "message": message}, 400)
 
-    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said, "k")
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said)
 
     assert isinstance(first, Rejected)
     assert (first.reason.property, first.reason.code) == ("a", Code.VALUE_TAKEN)
@@ -318,7 +320,7 @@ def test_a_403_tells_which_scopes_are_needed():
     """The recorded shape, and the older one."""
     nested = {"errors": [{"context": {"requiredGranularScopes": ["a.read", "b.read"]}}]}
     for body in (nested, {"context": {"requiredGranularScopes": ["a.read", "b.read"]}}):
-        (verdict,) = replies.read(_call(1), _reply(body | {"category": "MISSING_SCOPES"}, 403), "k")
+        (verdict,) = replies.read(_call(1), _reply(body | {"category": "MISSING_SCOPES"}, 403))
 
         assert isinstance(verdict, Halted)
         assert verdict.reason.message == (
@@ -327,7 +329,7 @@ def test_a_403_tells_which_scopes_are_needed():
 
 
 def test_a_policy_in_lower_case_is_the_same_policy():
-    (verdict,) = replies.read(_call(1), _reply({"policyName": "daily"}, 429), "k")
+    (verdict,) = replies.read(_call(1), _reply({"policyName": "daily"}, 429))
 
     assert isinstance(verdict, Halted)
     assert verdict.reason.code is Code.DAILY_LIMIT
@@ -338,9 +340,9 @@ def test_a_merged_record_comes_back_under_the_survivors_id():
     survivor = {"id": "99", "properties": {"a": "1", "hs_object_id": "99"}}
     fine = {"id": "A-1", "properties": {}}
 
-    alone = replies.read(_call(1, "update", RECORD_ID), _reply({"results": [survivor]}), "k")
+    alone = replies.read(_call(1, "update", RECORD_ID), _reply({"results": [survivor]}))
     merged, other = replies.read(
-        _call(2, "update", RECORD_ID), _reply({"results": [survivor, fine]}), "k"
+        _call(2, "update", RECORD_ID), _reply({"results": [survivor, fine]})
     )
 
     assert alone == (Applied("99", created=False),)
@@ -360,6 +362,6 @@ def test_a_merged_record_comes_back_under_the_survivors_id():
     ],
 )
 def test_a_stranger_is_no_evidence_anywhere_else(endpoint, id_property, body):
-    (verdict,) = replies.read(_call(1, endpoint, id_property), _reply(body), "k")
+    (verdict,) = replies.read(_call(1, endpoint, id_property), _reply(body))
 
     assert not isinstance(verdict, Applied)

@@ -38,7 +38,7 @@ def _result(key="A-1", **more):
 
 
 def _held(reply):
-    return holdings(CALL, reply, "k")
+    return holdings(CALL, reply)
 
 
 def test_a_record_is_read_with_its_newest_values_by_time_and_not_by_place():

@@ -14,7 +14,7 @@ from service.core.reasons import Code
 
 def of_records(call: BatchCall, reply: Reply) -> Sequence[Verdict]:
     """A verdict for every record of a write."""
-    return replies.read(call, reply, "")
+    return replies.read(call, reply)
 
 
 def of_links(call: LinkCall, reply: Reply) -> Sequence[Verdict]:
@@ -22,11 +22,11 @@ def of_links(call: LinkCall, reply: Reply) -> Sequence[Verdict]:
 
     Only 204 says that all links of an archive are gone; another 2xx is no word on any of them.
     """
-    shared = replies.about_the_call(call, reply, "")
+    shared = replies.about_the_call(call, reply)
     if shared is not None:
         return [shared] * call.size
     if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
-        return [_about_links(verdict) for verdict in replies.read(_as_records(call), reply, "")]
+        return [_about_links(verdict) for verdict in replies.read(_as_records(call), reply)]
     if call.endpoint == "archive" and reply.status == 204:
         return [Applied(pair.target, None) for pair in call.pairs]
     body = document(reply) or {}

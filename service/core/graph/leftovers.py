@@ -53,7 +53,7 @@ def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) 
             some = ids[at : at + RECORDS]
             call = calls.look_up(LINE_ITEMS, "hs_object_id", some)
             (reply,) = yield (call,)
-            for record_id, held in zip(some, holdings(call, reply, ""), strict=True):
+            for record_id, held in zip(some, holdings(call, reply), strict=True):
                 newer = not isinstance(held, Holding) or made_or_written_since(work.events[0], held)
                 spared |= {record_id} if newer else set()
     return spared
@@ -133,7 +133,7 @@ def _named(works: Sequence[Work], line_id_property: str) -> Step[list[tuple[Work
         keys = [line_id(work.own_key or "", key) for work, key in some]
         call = calls.look_up(LINE_ITEMS, line_id_property, keys)
         (reply,) = yield (call,)
-        for (work, key), known in zip(some, replies.read_keys(call, reply, ""), strict=True):
+        for (work, key), known in zip(some, replies.read_keys(call, reply), strict=True):
             match known:
                 case Found(record_id):
                     going.append((work, key, record_id))

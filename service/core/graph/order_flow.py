@@ -121,7 +121,8 @@ def _archive_lines(
 
 
 def _begin(slot: Slot, account: Account) -> Work:
-    work = Work.on(slot, _own_key(slot, account.id_property))
+    chosen = slot.order.id_property != account.id_property
+    work = Work.on(slot, _own_key(slot, account.id_property), chosen=chosen)
     if work.wish.lines is not None and account.line_id_property is None:
         work.refused = _NOT_CONFIGURED
     return work

@@ -44,8 +44,15 @@ def write_orders(
     verdicts = yield from each_alone(
         [(work, Record(work.slot.order.key, values(work))) for work in left],
         RECORDS,
-        lambda some: calls.records(
-            "orders", _endpoint(operation), id_property, [r for _, r in some], next(names)
+        lambda some: calls.chosen(
+            calls.records(
+                calls.ORDERS,
+                calls.endpoint_of(operation),
+                id_property,
+                [record for _, record in some],
+                next(names),
+            ),
+            by_event=some[0][0].chosen,
         ),
         judging.of_records,
     )
@@ -53,18 +60,6 @@ def write_orders(
         _note(work, verdict)
     if operation is Operation.CREATE:
         yield from _name_holders([work for work in left if _conflicts(work)], id_property)
-
-
-def _endpoint(operation: Operation) -> calls.WriteEndpoint:
-    match operation:
-        case Operation.CREATE:
-            return "create"
-        case Operation.UPSERT:
-            return "upsert"
-        case Operation.UPDATE:
-            return "update"
-        case Operation.ARCHIVE:
-            raise AssertionError("an archive writes no values")
 
 
 def _note(work: Work, verdict: Verdict) -> None:
@@ -85,9 +80,12 @@ def _conflicts(work: Work) -> bool:
 def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:
     """Who has the keys of refused creates; one whose key nobody has was refused for another value."""
     for some in _in_tens(works, RECORDS):
-        call = calls.look_up("orders", id_property, [work.slot.order.key for work in some])
+        call = calls.chosen(
+            calls.look_up("orders", id_property, [work.slot.order.key for work in some]),
+            by_event=some[0].chosen,
+        )
         (reply,) = yield (call,)
-        for work, known in zip(some, replies.read_keys(call, reply, id_property), strict=True):
+        for work, known in zip(some, replies.read_keys(call, reply), strict=True):
             if isinstance(known, Found):
                 _refuse(work, known.record_id)
 
@@ -114,11 +112,14 @@ def _look_for_own(
     doubtful = [work for work in works if _doubtful(work)]
     for some in _in_tens(doubtful, HISTORIES):
         wanted = {name for work in some for name in values(work)}
-        call = calls.find(
-            [work.slot.order.key for work in some], id_property, histories=sorted(wanted)
+        call = calls.chosen(
+            calls.find(
+                [work.slot.order.key for work in some], id_property, histories=sorted(wanted)
+            ),
+            by_event=some[0].chosen,
         )
         (reply,) = yield (call,)
-        for work, known in zip(some, staleness.holdings(call, reply, id_property), strict=True):
+        for work, known in zip(some, staleness.holdings(call, reply), strict=True):
             match known:
                 case Missing():
                     pass
@@ -156,8 +157,11 @@ def find_own_keys(works: Sequence[Work], configured: str) -> Step[None]:
     for id_property in sorted(by):
         group = [work for work in nameless if work.slot.order.id_property == id_property]
         for some in _in_tens(group, RECORDS):
-            call = calls.find(
-                [work.slot.order.key for work in some], id_property, properties=[configured]
+            call = calls.chosen(
+                calls.find(
+                    [work.slot.order.key for work in some], id_property, properties=[configured]
+                ),
+                by_event=some[0].chosen,
             )
             (reply,) = yield (call,)
             held = replies.read_values(call, reply, configured)
@@ -185,9 +189,11 @@ def find_orders(works: Sequence[Work], id_property: str, configured: str) -> Ste
     """The record ids and configured keys of orders that are to be archived; one that is not there has neither."""
     for some in _in_tens(works, RECORDS):
         keys = [work.slot.order.key for work in some]
-        call = calls.find(keys, id_property, properties=[configured])
+        call = calls.chosen(
+            calls.find(keys, id_property, properties=[configured]), by_event=some[0].chosen
+        )
         (reply,) = yield (call,)
-        found = replies.read_keys(call, reply, configured)
+        found = replies.read_keys(call, reply)
         held = replies.read_values(call, reply, configured)
         for work, known, own in zip(some, found, held, strict=True):
             match known:

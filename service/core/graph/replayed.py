@@ -82,14 +82,16 @@ def _orders_held(
 ) -> Step[list[Holding | Missing | Verdict]]:
     keys = [work.slot.order.key for work in some]
     names = sorted({name for work in some for name in values[work]})
-    call = calls.find(keys, id_property, histories=names)
+    by_event = some[0].chosen
+    call = calls.chosen(calls.find(keys, id_property, histories=names), by_event=by_event)
     (reply,) = yield (call,)
-    known = list(staleness.holdings(call, reply, id_property))
+    known = list(staleness.holdings(call, reply))
     missing = [at for at, each in enumerate(known) if isinstance(each, Missing)]
     if missing:
-        archived = calls.find([keys[at] for at in missing], id_property, archived=True)
+        lost = [keys[at] for at in missing]
+        archived = calls.chosen(calls.find(lost, id_property, archived=True), by_event=by_event)
         (reply,) = yield (archived,)
-        gone = staleness.holdings(archived, reply, id_property)
+        gone = staleness.holdings(archived, reply)
         for at, each in zip(missing, gone, strict=True):
             known[at] = each
     return known
@@ -119,7 +121,7 @@ def _lines_held(
     keys = [line_id(work.own_key or "", key) for work, key in some]
     call = calls.look_up(LINE_ITEMS, line_id_property, keys, histories=names, archived=archived)
     (reply,) = yield (call,)
-    return staleness.holdings(call, reply, line_id_property)
+    return staleness.holdings(call, reply)
 
 
 def _judge_line(

@@ -80,7 +80,9 @@ def _made_some(works: Sequence[Work], directory: Directory, now: float, names: N
         verdicts = yield from each_alone(
             [Record(link.target.value, link.properties) for link in links],
             RECORDS,
-            lambda some, name=name, by=by: calls.records(name, "create", by, some, next(names)),  # type: ignore[misc]
+            lambda some, name=name, by=by: calls.chosen(  # type: ignore[misc]
+                calls.records(name, "create", by, some, next(names)), by_event=True
+            ),
             judging.of_records,
         )
         fates |= {link.target: verdict for link, verdict in zip(links, verdicts, strict=True)}
@@ -221,11 +223,12 @@ def _by_kind(links: Iterable[Link]) -> Iterator[tuple[tuple[str, str], list[Link
 def _call(targets: Sequence[Target]) -> BatchCall:
     name, by, _ = targets[0]
     others = _OTHER_NAMES.get(by, ())
-    return calls.look_up(name, by, [target.value for target in targets], others)
+    named = [target.value for target in targets]
+    return calls.chosen(calls.look_up(name, by, named, others), by_event=True)
 
 
 def _read(targets: Sequence[Target], call: BatchCall, reply: Reply) -> list[Answer]:
-    known: list[Answer] = list(replies.read_keys(call, reply, ""))
+    known: list[Answer] = list(replies.read_keys(call, reply))
     if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
         return known
     at_name = {target.value: at for at, target in enumerate(targets)}

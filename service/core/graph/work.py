@@ -49,6 +49,8 @@ class Work:
     wish: Wish
     # The configured identifying property's value: its lines' keys begin with it.
     own_key: str | None
+    # Whether its events chose the identifying property, and not the set-up.
+    chosen: bool = False
     record_id: str | None = None
     written: bool = False
     created: bool | None = None
@@ -68,13 +70,14 @@ class Work:
     _links_failed: dict[Target, Failure] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, slot: Slot, own_key: str | None) -> "Work":
+    def on(cls, slot: Slot, own_key: str | None, *, chosen: bool = False) -> "Work":
         """Begin, or go on where the try before ended."""
         known = slot.progress or Progress()
         return cls(
             slot,
             wish_of(slot.contributions),
             own_key,
+            chosen,
             record_id=known.record_id,
             written=known.written,
             created=known.created,

@@ -10,14 +10,13 @@ result could not be matched to its record (HubSpot's order of results is not the
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, assert_never
 
 import orjson
 
-from service.core.events.order_event import RECORD_ID
+from service.core.events.order_event import RECORD_ID, Operation
 from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
-from service.core.waiting.slots import Slot
 
 ORDERS: Final = "orders"
 WriteEndpoint = Literal["create", "upsert", "update"]
@@ -46,6 +45,8 @@ class BatchCall:
     # Of a read: look among the archived records (`?archived=true`).
     archived: bool = False
     object: str = ORDERS
+    # Whether an event chose the identifying property, and not the set-up.
+    asked_by_event: bool = False
 
     @property
     def size(self) -> int:
@@ -65,42 +66,39 @@ class BatchCall:
     @property
     def where(self) -> Where:
         """Where it asks."""
-        return Where("records", self.endpoint, self.object, id_property=self.id_property)
+        return Where(
+            "records",
+            self.endpoint,
+            self.object,
+            id_property=self.id_property,
+            chosen=self.asked_by_event,
+        )
 
 
 def write(batch: Batch, name: str) -> BatchCall:
-    """`batch/upsert` or `batch/update`; `name` is unique to this attempt and starts every trace id."""
-    if batch.operation == "upsert":
-        return _write("upsert", batch, name)
-    return _write("update", batch, name)
+    """The batch's orders, written; `name` is unique to this attempt and starts every trace id."""
+    wanted = [Record(slot.order.key, slot.merged()) for slot in batch.slots]
+    return records(ORDERS, endpoint_of(batch.operation), batch.id_property, wanted, name)
 
 
-def _write(endpoint: Literal["upsert", "update"], batch: Batch, name: str) -> BatchCall:
-    by_key = batch.id_property != RECORD_ID
-    inputs = tuple(
-        _input(slot, f"{name}.{index}", by_key=by_key) for index, slot in enumerate(batch.slots)
-    )
-    records = [
-        {
-            "id": i.id,
-            "idProperty": batch.id_property,
-            "properties": i.values,
-            "objectWriteTraceId": i.trace,
-        }
-        # An update by record id must leave idProperty out (segment/action-destinations#3957).
-        if by_key
-        else {"id": i.id, "properties": i.values, "objectWriteTraceId": i.trace}
-        for i in inputs
-    ]
-    return BatchCall(endpoint, batch.id_property, inputs, orjson.dumps({"inputs": records}))
+def endpoint_of(operation: Operation) -> WriteEndpoint:
+    """The endpoint that writes an operation's values."""
+    match operation:
+        case Operation.CREATE:
+            return "create"
+        case Operation.UPSERT:
+            return "upsert"
+        case Operation.UPDATE:
+            return "update"
+        case Operation.ARCHIVE:
+            raise AssertionError("an archive writes no values")
+        case _:
+            assert_never(operation)
 
 
-def _input(slot: Slot, trace: str, *, by_key: bool) -> Input:
-    id_property, key = slot.order
-    values = slot.merged()
-    if by_key:
-        values[id_property] = key
-    return Input(key, key, trace, values)
+def chosen(call: BatchCall, *, by_event: bool) -> BatchCall:
+    """The call, where an event chose its identifying property."""
+    return replace(call, asked_by_event=True) if by_event else call
 
 
 def find(

@@ -35,15 +35,16 @@ def flow_for(
     """
     if overtaken:
         return (yield from _without_overtaken(batch, name, configured, overtaken))
+    by_event = batch.id_property != configured
     if batch.slots[0].checked:
-        return (yield from _checked(batch, name, configured))
+        return (yield from _checked(batch, name, by_event=by_event))
     if batch.operation is not Operation.ARCHIVE:
-        call = calls.write(batch, name)
-        return replies.read(call, (yield call), configured)
+        call = calls.chosen(calls.write(batch, name), by_event=by_event)
+        return replies.read(call, (yield call))
     keys = [slot.order.key for slot in batch.slots]
     if batch.id_property == RECORD_ID:
-        return (yield from _archive([(key, key) for key in keys], batch.id_property, configured))
-    return (yield from _archive_by_key(batch, keys, configured))
+        return (yield from _archive([(key, key) for key in keys], batch.id_property))
+    return (yield from _archive_by_key(batch, keys, by_event=by_event))
 
 
 def _without_overtaken(
@@ -57,27 +58,27 @@ def _without_overtaken(
     return tuple(overtaken.get(at) or next(rest) for at in range(len(batch.slots)))
 
 
-def _archive_by_key(batch: Batch, keys: list[str], configured: str) -> Flow:
-    search = calls.find(keys, batch.id_property)
-    known = replies.read_keys(search, (yield search), configured)
+def _archive_by_key(batch: Batch, keys: list[str], *, by_event: bool) -> Flow:
+    search = calls.chosen(calls.find(keys, batch.id_property), by_event=by_event)
+    known = replies.read_keys(search, (yield search))
     found = [(key, k.record_id) for key, k in zip(keys, known, strict=True) if isinstance(k, Found)]
     archived: dict[str, Verdict] = {}
     if found:
-        verdicts = yield from _archive(found, batch.id_property, configured)
+        verdicts = yield from _archive(found, batch.id_property)
         archived = {key: verdict for (key, _), verdict in zip(found, verdicts, strict=True)}
     return tuple(_archived(key, k, archived) for key, k in zip(keys, known, strict=True))
 
 
-def _archive(found: Sequence[tuple[str, str]], id_property: str, configured: str) -> Flow:
+def _archive(found: Sequence[tuple[str, str]], id_property: str) -> Flow:
     """Archive (key, record id) pairs; what HubSpot does not confirm by its 204 is read back."""
     call = calls.archive(found, id_property)
     reply = yield call
-    verdicts = replies.read(call, reply, configured)
+    verdicts = replies.read(call, reply)
     if not replies.vague(reply):
         return verdicts
     ids = [record_id for _, record_id in found]
     look = calls.find(ids, RECORD_ID)
-    known = replies.read_keys(look, (yield look), configured)
+    known = replies.read_keys(look, (yield look))
     return tuple(map(replies.read_back, ids, verdicts, known))
 
 
@@ -94,15 +95,15 @@ def _archived(key: str, known: Found | Missing | Verdict, archived: dict[str, Ve
 # --- out of the dead letters ------------------------------------------------------------------------------
 
 
-def _checked(batch: Batch, name: str, configured: str) -> Flow:
+def _checked(batch: Batch, name: str, *, by_event: bool) -> Flow:
     """Read first, then write what is left; the verdicts of what is not written are made here."""
-    known = yield from _look(batch, configured)
+    known = yield from _look(batch, by_event=by_event)
     judged = [_judge(slot, k) for slot, k in zip(batch.slots, known, strict=True)]
     writes = [at for at, judgement in enumerate(judged) if isinstance(judgement, _Write)]
     if not writes:
         return tuple(j for j in judged if not isinstance(j, _Write))
     chosen = [j for j in judged if isinstance(j, _Write)]
-    written = yield from _write(batch, chosen, name, configured)
+    written = yield from _write(batch, chosen, name, by_event=by_event)
     fates = dict(zip(writes, map(_told, chosen, written), strict=True))
     return tuple(fates[at] if isinstance(j, _Write) else j for at, j in enumerate(judged))
 
@@ -117,17 +118,18 @@ class _Write:
 
 
 def _look(
-    batch: Batch, configured: str
+    batch: Batch, *, by_event: bool
 ) -> Generator[BatchCall, BatchReply | NoReply, list[_Known]]:
     """What HubSpot holds for every order; of those that are not there, whether they are archived."""
     keys = [slot.order.key for slot in batch.slots]
     names = sorted({name for slot in batch.slots for name in slot.contributions[0].values})
-    search = calls.find(keys, batch.id_property, histories=names)
-    known: list[_Known] = list(staleness.holdings(search, (yield search), configured))
+    search = calls.chosen(calls.find(keys, batch.id_property, histories=names), by_event=by_event)
+    known: list[_Known] = list(staleness.holdings(search, (yield search)))
     missing = [at for at, k in enumerate(known) if isinstance(k, Missing)]
     if missing and batch.operation is not Operation.ARCHIVE:
-        bin_ = calls.find([keys[at] for at in missing], batch.id_property, archived=True)
-        gone = staleness.holdings(bin_, (yield bin_), configured)
+        lost = [keys[at] for at in missing]
+        bin_ = calls.chosen(calls.find(lost, batch.id_property, archived=True), by_event=by_event)
+        gone = staleness.holdings(bin_, (yield bin_))
         known = [dict(zip(missing, gone, strict=True)).get(at, k) for at, k in enumerate(known)]
     return known
 
@@ -157,12 +159,13 @@ def _without(slot: Slot, names: tuple[str, ...]) -> Slot:
     return replace(slot, contributions=(replace(event, values=left),)) if names else slot
 
 
-def _write(batch: Batch, chosen: Sequence[_Write], name: str, configured: str) -> Flow:
+def _write(batch: Batch, chosen: Sequence[_Write], name: str, *, by_event: bool) -> Flow:
     if batch.operation is Operation.ARCHIVE:
         found = [(w.slot.order.key, w.record_id) for w in chosen]
-        return (yield from _archive(found, batch.id_property, configured))
-    call = calls.write(replace(batch, slots=tuple(w.slot for w in chosen)), name)
-    return replies.read(call, (yield call), configured)
+        return (yield from _archive(found, batch.id_property))
+    left = replace(batch, slots=tuple(w.slot for w in chosen))
+    call = calls.chosen(calls.write(left, name), by_event=by_event)
+    return replies.read(call, (yield call))
 
 
 def _told(write: _Write, verdict: Verdict) -> Verdict:

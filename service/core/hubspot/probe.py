@@ -23,13 +23,10 @@ NO_UPDATE_BY: Final = frozenset({("contacts", "email")})
 Probe = Generator[Call, BatchReply | NoReply, Reason | None]
 
 
-def probe(where: Where, configured: str) -> Probe:
-    """The requests of a probe, until one is in trouble. Returns why HubSpot takes no such request; None = it does.
-
-    `configured` is the set-up's identifying property: one that an event chose is the event's affair.
-    """
+def probe(where: Where) -> Probe:
+    """The requests of a probe, until one is in trouble. Returns why HubSpot takes no such request; None = it does."""
     for call in _calls(where):
-        found = _trouble(call, (yield call), configured)
+        found = _trouble(call, (yield call))
         if found is not None:
             return found
     return None
@@ -51,15 +48,15 @@ def _calls(where: Where) -> Iterator[Call]:
 def _about_records(where: Where, endpoint: Any) -> Iterator[Call]:
     by = where.object, where.id_property
     if endpoint in {"update", "upsert"} and where.id_property and by not in NO_UPDATE_BY:
-        yield calls.touch(*by, KEY)
+        yield calls.chosen(calls.touch(*by, KEY), by_event=where.chosen)
     elif endpoint == "read" or where.id_property:
-        yield calls.look_up(*by, [KEY])
+        yield calls.chosen(calls.look_up(*by, [KEY]), by_event=where.chosen)
     if endpoint != "read":
         yield calls.nothing(where.object, endpoint)
 
 
-def _trouble(call: Call, reply: BatchReply | NoReply, configured: str) -> Reason | None:
-    match replies.about_the_call(call, reply, configured):
+def _trouble(call: Call, reply: BatchReply | NoReply) -> Reason | None:
+    match replies.about_the_call(call, reply):
         case Halted(reason):
             return reason
         case Retryable(reason, cause) if _closed(call, reply, cause):

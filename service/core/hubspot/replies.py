@@ -80,20 +80,20 @@ class Missing:
     """batch/read says that there is no such record."""
 
 
-def read(call: BatchCall, reply: BatchReply | NoReply, configured: str) -> tuple[Verdict, ...]:
-    """A verdict for every input of a write. `configured` is the set-up's identifying property."""
+def read(call: BatchCall, reply: BatchReply | NoReply) -> tuple[Verdict, ...]:
+    """A verdict for every input of a write."""
     if isinstance(reply, NoReply):
         return (_no_reply(reply),) * len(call.inputs)
     if 200 <= reply.status < 300:
-        return _accepted(call, reply, configured)
+        return _accepted(call, reply)
     said = _refusal(reply)
-    shared = _refused(call, reply, said, configured)
+    shared = _refused(call, reply, said)
     if shared is not None:
         return (shared,) * len(call.inputs)
     return blame.whole_call(call, said or Problem(), reply.status)
 
 
-def about_the_call(call: Call, reply: BatchReply | NoReply, configured: str) -> Verdict | None:
+def about_the_call(call: Call, reply: BatchReply | NoReply) -> Verdict | None:
     """What an answer says of all records alike; None: it speaks of the records themselves."""
     match reply:
         case NoReply():
@@ -102,7 +102,7 @@ def about_the_call(call: Call, reply: BatchReply | NoReply, configured: str) -> 
             done = status == DONE and call.endpoint == "archive"
             return None if done or document(reply) is not None else _unreadable(reply)
         case BatchReply():
-            return _refused(call, reply, _refusal(reply), configured)
+            return _refused(call, reply, _refusal(reply))
         case _:
             assert_never(reply)
 
@@ -126,11 +126,11 @@ def read_back(record_id: str, said: Verdict, known: Found | Missing | Verdict) -
 
 
 def read_keys(
-    call: BatchCall, reply: BatchReply | NoReply, configured: str
+    call: BatchCall, reply: BatchReply | NoReply
 ) -> tuple[Found | Missing | Verdict, ...]:
     """What batch/read says of every key. A key it does not mention is unresolved, not missing."""
     if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
-        return tuple(_unambiguous(verdict) for verdict in read(call, reply, configured))
+        return tuple(_unambiguous(verdict) for verdict in read(call, reply))
     body = document(reply)
     if body is None:
         return (_unambiguous(_unreadable(reply)),) * len(call.inputs)
@@ -141,7 +141,7 @@ def read_keys(
         # Another error is no word on what exists.
         missing = said.category == "OBJECT_NOT_FOUND"
         for at in index.named(said):
-            found[at] = Missing() if missing else _named(said, call, reply, configured)
+            found[at] = Missing() if missing else _named(said, call, reply)
     for result in objects(body, "results"):
         at_result = index.result(result)
         if at_result is not None:
@@ -153,7 +153,7 @@ def read_values(
     call: BatchCall, reply: BatchReply | NoReply, name: str
 ) -> tuple[str | Missing | Verdict, ...]:
     """What batch/read says of one property of every key; "" where the record has no value of it."""
-    known = read_keys(call, reply, "")
+    known = read_keys(call, reply)
     body = document(reply) if isinstance(reply, BatchReply) else None
     index, values = Index(call), dict[int, str]()
     for result in objects(body or {}, "results"):
@@ -200,7 +200,7 @@ def _unjudged(said: Problem, reply: BatchReply) -> Retryable:
 # --- 2xx: record by record ------------------------------------------------------------------------------
 
 
-def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verdict, ...]:
+def _accepted(call: BatchCall, reply: BatchReply) -> tuple[Verdict, ...]:
     if call.endpoint == "archive" and reply.status == DONE:
         return tuple(Applied(i.id, None) for i in call.inputs)
     body = document(reply)
@@ -211,7 +211,7 @@ def _accepted(call: BatchCall, reply: BatchReply, configured: str) -> tuple[Verd
     unattributed: list[Verdict] = []
     for entry in objects(body, "errors"):
         said = problem(entry, correlation_id(reply))
-        verdict = _named(said, call, reply, configured)
+        verdict = _named(said, call, reply)
         named = index.named(said)
         if not named:
             unattributed.append(verdict)
@@ -283,32 +283,28 @@ def _refusal(reply: BatchReply) -> Problem | None:
     return None if body is None else problem(body, correlation_id(reply))
 
 
-def _refused(
-    call: Call, reply: BatchReply, refusal: Problem | None, configured: str
-) -> Verdict | None:
+def _refused(call: Call, reply: BatchReply, refusal: Problem | None) -> Verdict | None:
     """The verdict that every record shares; None where the records themselves were refused."""
     if refusal is None and 400 <= reply.status < 500 and reply.status not in _WORDLESS:
         # A firewall's page: not HubSpot's verdict.
         return _unreadable(reply)
     said = refusal or Problem(correlation_id=correlation_id(reply))
-    shared = _set_up(said, reply.status, call, configured) or _whole(said, reply)
+    shared = _set_up(said, reply.status, call) or _whole(said, reply)
     if shared is not None:
         return _paused_if_long(shared, call)
     return None if blame.is_final(said) else _unjudged(said, reply)
 
 
-def _named(said: Problem, call: BatchCall, reply: BatchReply, configured: str) -> Verdict:
+def _named(said: Problem, call: BatchCall, reply: BatchReply) -> Verdict:
     """What an error entry of a 2xx says of the records that it names."""
-    return _set_up(said, 0, call, configured) or blame.verdict_of(said, reply.status)
+    return _set_up(said, 0, call) or blame.verdict_of(said, reply.status)
 
 
-def _set_up(said: Problem, status: int, call: Call, configured: str) -> Halted | Rejected | None:
-    id_property = call.where.id_property
-    halted = blame.set_up_fault(said, status, id_property)
+def _set_up(said: Problem, status: int, call: Call) -> Halted | Rejected | None:
+    halted = blame.set_up_fault(said, status, call.where.id_property)
     if halted is None:
         return None
-    if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and id_property != configured:
-        # The event itself asked for that property.
+    if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and call.where.chosen:
         return Rejected(halted.reason)
     return replace(halted, where=call.where)
 

@@ -39,10 +39,10 @@ class Holding:
 
 
 def holdings(
-    call: BatchCall, reply: BatchReply | NoReply, configured: str
+    call: BatchCall, reply: BatchReply | NoReply
 ) -> tuple[Holding | Missing | Verdict, ...]:
     """What a batch/read says of every key: its record with histories, that there is none, or a failure."""
-    known = replies.read_keys(call, reply, configured)
+    known = replies.read_keys(call, reply)
     body = document(reply) if isinstance(reply, BatchReply) else None
     index, records = Index(call), dict[int, Holding]()
     for result in objects(body or {}, "results"):

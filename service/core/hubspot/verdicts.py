@@ -93,6 +93,8 @@ class Where(NamedTuple):
     # Of links: the far end's object type.
     to: str = ""
     id_property: str = ""
+    # Whether an event chose that property: that it is not unique is the event's affair then, not the set-up's.
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
