@@ -30,8 +30,8 @@ from service.core.events.malformed import Malformed
 from service.core.graph.directory import Directory
 from service.core.graph.flow import flow_for
 from service.core.graph.order_flow import Account
-from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import Doubt, Pause
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.verdicts import Applied, Fate
 from service.core.intake.crashes import Crashes, Suspected
 from service.core.intake.custody import Custody

@@ -13,8 +13,9 @@ import structlog
 from service.core.graph.steps import Step
 from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
+from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
 from service.core.hubspot.throttles import Began, Over, Spell, Throttles, throttle_of
 from service.core.hubspot.verdicts import Fate

@@ -13,7 +13,7 @@ import structlog
 from service.core.departure import Departure
 from service.core.desk import Desk, Read
 from service.core.events.deliveries import Delivery
-from service.core.hubspot.budget import FOREVER
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.throttles import Spell
 from service.core.policies import Policies
 from service.core.settlement.closing import Closing

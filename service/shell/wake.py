@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from service.core.hubspot.budget import FOREVER
+from service.core.hubspot.places import FOREVER
 
 TICK: Final = (
     # seconds; no timer is finer, or a due moment a float's breath away spins the loop.

@@ -21,8 +21,9 @@ from service.core.departure import Departure
 from service.core.desk import Desk
 from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
-from service.core.hubspot.budget import FOREVER, Budget, BudgetPolicy
+from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.calls import BatchCall
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.probe import probe
 from service.core.hubspot.requests import Call
 from service.core.intake.gate import Close, Open, Wait

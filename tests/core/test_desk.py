@@ -10,8 +10,9 @@ from service.core.desk import Desk
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
-from service.core.hubspot.budget import FOREVER, BudgetPolicy
+from service.core.hubspot.budget import BudgetPolicy
 from service.core.hubspot.pauses import Doubt, Pause
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Rejected, Retryable, Verdict
 from service.core.intake.crashes import CONDEMNED, SUSPECTED, Suspected
 from service.core.intake.gate import Resumed, Standing, Wait

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import OUTAGE_CALLS, Doubt, Pause
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.suspicion import ALONE
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Retryable, Where
 from service.core.intake.custody import Custody

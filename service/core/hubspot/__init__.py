@@ -14,7 +14,12 @@ Its modules:
     staleness  what a replayed event may still write
     flows      the calls that one batch takes
     throttles  a 429: which limit, until when, who may be using it
-    budget     when the next call may leave
+    limits     what headers say of HubSpot's limits
+    places     our own calls in HubSpot's window
+    arrivals   how soon HubSpot counts a call
+    neighbours  others that use the limit and keep peace, as our own processes do
+    strangers  others that do not
+    budget     when the next call may leave: the theory
     concurrency  how many calls may be in flight
     pauses     when calls must stop, and when to try again
     suspicion  whether a fault is everybody's or one order's

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from service.core.hubspot.budget import FOREVER
 from service.core.hubspot.pauses import Doubt, Pause, Pulse
+from service.core.hubspot.places import FOREVER
 from service.core.hubspot.verdicts import Verdict, Where
 from service.core.intake.custody import Custody
 from service.core.reasons import Reason
