@@ -12,6 +12,8 @@ from tests.faults.run import Fault
 from tests.faults.stand import BROKEN, DEAD, INPUT, RESULTS, Stand
 
 RESTARTED_WITHIN = 15.0
+# Small batches: as many settlements at once as the prefetch lets there be.
+ONE_EACH = {"ORDERSYNC_BATCH__SIZE": "2", "ORDERSYNC_HUBSPOT__CONCURRENCY": "16"}
 
 
 async def _restarted(on: Stand) -> None:
@@ -42,6 +44,28 @@ async def _out_of_memory(on: Stand) -> None:
     """The alarm blocks whoever publishes (connection.blocked); what is acked still goes through."""
     await on.ctl("set_vm_memory_high_watermark", "0.000001")
     await asyncio.sleep(14.0)  # longer than a confirm may take
+    await on.ctl("set_vm_memory_high_watermark", "0.6")
+    on.healed()
+
+
+async def _burst_after_alarm(on: Stand) -> None:
+    """Settlements pile up behind an alarm of 30 s, and all are confirmed and acked in one moment.
+
+    No connection is lost, so that nothing may be published twice.
+    """
+    await on.ctl("set_vm_memory_high_watermark", "0.000001")
+    await asyncio.sleep(30.0)
+    await on.ctl("set_vm_memory_high_watermark", "0.6")
+    on.healed()
+
+
+async def _ended_while_waiting(on: Stand) -> None:
+    """Acks and publishes wait behind an alarm when their connections end."""
+    await on.ctl("set_vm_memory_high_watermark", "0.000001")
+    await asyncio.sleep(8.0)
+    on.replicas[0].amqp.reset()
+    await asyncio.sleep(2.0)
+    on.replicas[0].amqp.cut()
     await on.ctl("set_vm_memory_high_watermark", "0.6")
     on.healed()
 
@@ -237,6 +261,8 @@ FAULTS = [
     Fault("broker-killed", _killed, "broker", recovers_within=RESTARTED_WITHIN),
     Fault("broker-frozen", _frozen, "broker"),
     Fault("memory-alarm", _out_of_memory, "broker"),
+    Fault("burst-after-alarm", _burst_after_alarm, "broker", settings=ONE_EACH),
+    Fault("ended-while-waiting", _ended_while_waiting, "broker", settings=ONE_EACH),
     Fault("disk-alarm", _out_of_disk, "broker"),
     Fault("input-limited", _input_limited, "broker"),
     Fault("results-full", _results_full, "broker"),
