@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from service.core.graph.steps import Step as Calls
-from service.core.hubspot.pauses import Pause
+from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.verdicts import Fate, Partly, Verdict
 from service.core.settlement.closing import Closing
 from service.core.settlement.retries import Step
@@ -34,7 +34,7 @@ class Judgement:
     verdicts: tuple[Verdict, ...]  # one for each slot, in the batch's order
     steps: tuple[Step, ...]  # likewise
     closing: Closing | None  # of the slots that are finished
-    pause: Pause | None  # that begins with these verdicts
+    trouble: Pause | Doubt | None  # a pause that begins, or a doubt, for the gate to act on
 
 
 def progressed(batch: Batch, fates: Sequence[Fate]) -> tuple[Batch, tuple[Verdict, ...]]:
