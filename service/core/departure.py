@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from service.core.graph.steps import Step as Calls
-from service.core.hubspot.pauses import Pause
+from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.verdicts import Fate, Partly, Verdict
 from service.core.settlement.closing import Closing
 from service.core.settlement.retries import Step
@@ -36,8 +36,8 @@ class Judgement:
     steps: tuple[Step, ...]  # likewise
     # Of the slots that are finished.
     closing: Closing | None
-    # That begins with these verdicts.
-    pause: Pause | None
+    # A pause that begins, or a doubt, for the gate to act on.
+    trouble: Pause | Doubt | None
 
 
 def progressed(batch: Batch, fates: Sequence[Fate]) -> tuple[Batch, tuple[Verdict, ...]]:

@@ -128,13 +128,15 @@ class Desk:
             self._answers.add(event)
             return event
         self._handover.arrive(event, now)
-        self._take_in(self._sequences.arrive(event), now)
+        numbered = event.event.sequence is not None
+        self._take_in(self._sequences.arrive(event) if numbered else event, now)
         return event
 
     def _take_in(self, contribution: Contribution, now: float) -> None:
         match self._repeats.arrive(contribution):
             case Fresh():
-                not_before = self._handover.not_before(contribution, now)
+                overlapping = now < self._handover.until
+                not_before = self._handover.not_before(contribution) if overlapping else 0.0
                 self._backlog.add(contribution, now, not_before)
             case Held():
                 pass
@@ -145,20 +147,22 @@ class Desk:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def wait(self, now: float, line: float) -> float:
-        """Seconds until a batch may leave; FOREVER = when something happens.
+    def wait(self, now: float, line: Callable[[float], float]) -> float | None:
+        """Seconds until a batch may leave; FOREVER = when something happens; None = all is done.
 
-        `line`: seconds until there is room for a call.
+        `line` tells the seconds until there is room for a call.
         """
-        waits = [FOREVER] if self._deadline is None else [self._deadline - now]
-        due = self._backlog.next_due()
-        if due is not None and self._calling:
-            waits.append(max(due - now, line))
-        return min(waits)
+        if self._deadline is not None and self.done(now):
+            return None
+        left = FOREVER if self._deadline is None else self._deadline - now
+        due = self._backlog.next_due() if self.gate.reason is None else None
+        if due is None:
+            return left
+        return min(left, due - now if due > now else line(now))
 
     def depart(self, now: float) -> Departure | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
-        batch = self._backlog.take(now) if self._calling else None
+        batch = self._backlog.take(now) if self.gate.reason is None else None
         if batch is None:
             return None
         number = next(self._numbers)
@@ -189,21 +193,17 @@ class Desk:
         """Its calls are over, with one fate for each slot."""
         del self._out[departure.number]
         batch, verdicts = progressed(departure.batch, fates)
-        pause = self.gate.note(batch, verdicts, now)
+        trouble = self.gate.note(batch, verdicts, now)
         verdicts = self.gate.weigh(batch, verdicts, now)
-        policy = self._policies.retry if self._calling else NEVER
+        policy = self._policies.retry if self.gate.reason is None else NEVER
         steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
         for step in steps:
             if isinstance(step, PutBack):
                 self._put_back(step.slot, step.slots)
         finished = tuple(step for step in steps if isinstance(step, Finish))
         return Judgement(
-            verdicts, steps, self._close(finished, len(batch.slots), now, stamp), pause
+            verdicts, steps, self._close(finished, len(batch.slots), now, stamp), trouble
         )
-
-    @property
-    def _calling(self) -> bool:
-        return self.gate.reason is None
 
     def _put_back(self, slot: Slot, slots: Iterable[Slot]) -> None:
         """`slots` wait in its place, without what came on channels that have ended meanwhile."""
@@ -213,7 +213,7 @@ class Desk:
         self._backlog.put_back(slot, *(s for s in left if s is not None))
 
     def _ours(self, event: Contribution | Malformed) -> bool:
-        return self._custody.ours(event.delivery)
+        return event.delivery.epoch in self._custody.channels
 
     # --- the end of events ----------------------------------------------------------------------------
 
@@ -221,25 +221,23 @@ class Desk:
         self, finished: tuple[Finish, ...], size: int, now: float, stamp: datetime
     ) -> Closing | None:
         for finish in finished:
-            if isinstance(finish.verdict, Applied):
+            if isinstance(finish.verdict, Applied) and finish.slot.numbered:
                 self._sequences.applied(finish.slot.contributions)
         settlements = [s for finish in finished for s in conclude(finish, size, stamp)]
-        ours = tuple(s for s in settlements if self._custody.ours(s.delivery))
+        ours = tuple(s for s in settlements if s.delivery.epoch in self._custody.channels)
         closing = Closing(next(self._numbers), now, ours, (), finished)
         return self._begin(closing) if finished else None
 
     @property
     def answerable(self) -> bool:
         """Whether `answers` has something to say."""
-        return bool(self._answers)
+        return bool(self._answers.events or self._answers.repeats)
 
     def answers(self, now: float, stamp: datetime) -> Closing | None:
         """What needs no call, if there is any."""
-        return (
-            self._begin(self._answers.take(next(self._numbers), now, stamp))
-            if self._answers
-            else None
-        )
+        if not self.answerable:
+            return None
+        return self._begin(self._answers.take(next(self._numbers), now, stamp))
 
     def settled(self, closing: Closing, now: float) -> Sequence[Read]:
         """Its messages are confirmed and its deliveries acked: the lanes go on. Told once."""
@@ -295,7 +293,7 @@ class Desk:
         if self._out or self._closing or self.answerable:
             return False
         due = self._backlog.next_due()
-        return due is None or due > self._deadline or not self._calling
+        return due is None or due > self._deadline or self.gate.reason is not None
 
     def stuck(self, now: float) -> Iterator[Stuck]:
         """What has been under way for longer than anything may be."""

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Gatekeeper:
-    """`channels` and `probes` run until they are cancelled; `begun` is told of every pause."""
+    """`channels` and `probes` run until they are cancelled; `told` hears of every trouble."""
 
     def __init__(
         self,
@@ -40,9 +40,11 @@ class Gatekeeper:
         self._channels.up()
         self._probes.up()
 
-    def begun(self, pause: Pause | None) -> None:
-        """A pause begins."""
-        if pause is not None:
+    def told(self, trouble: Pause | Doubt) -> None:
+        """A pause begins, or HubSpot is to be asked whether one should."""
+        self._probes.up()
+        if isinstance(trouble, Pause):
+            pause = trouble
             reason = pause.reason
             self._metrics.pauses.begin(reason.code, self._shell.now)
             log.error(
@@ -52,7 +54,6 @@ class Gatekeeper:
     async def channels(self) -> None:
         """Give back what was held too long, and consume again when nothing stands in the way."""
         while True:
-            self._channels.hush()
             match self._desk.move(self._shell.now()):
                 case Close(why, seconds):
                     log.warning("given_back", seconds=round(seconds, 1), why=why)
@@ -65,7 +66,6 @@ class Gatekeeper:
     async def probes(self) -> None:
         """Ask HubSpot when it is time to, until it answers."""
         while True:
-            self._probes.hush()
             match self._desk.gate.question(self._shell.now()):
                 case float() as wait:
                     await self._probes.within(wait)
@@ -86,7 +86,7 @@ class Gatekeeper:
                     "probe_failed", reason=reason.code, message=reason.message, seconds=seconds
                 )
             case Pause() as pause:
-                self.begun(pause)
+                self.told(pause)
             case None:
                 pass
 

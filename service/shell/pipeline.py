@@ -82,9 +82,7 @@ class Pipeline:
                 task.cancel()
 
     async def _send_out(self, tasks: asyncio.TaskGroup) -> None:
-        while not self.desk.done(now := self._shell.now()):
-            self._wake.hush()
-            wait = self.desk.wait(now, self._line.wait(now))
+        while (wait := self.desk.wait(now := self._shell.now(), self._line.wait)) is not None:
             if wait > 0.0:
                 await self._wake.within(wait)
                 continue
@@ -108,8 +106,8 @@ class Pipeline:
         now, stamp = self._shell.now(), self._shell.stamp()
         judgement = self.desk.judged(departure, fates, now, stamp, self._shell.jitter)
         self._tally.judged(batch, judgement.verdicts, judgement.steps)
-        self._gate.begun(judgement.pause)
-        self._gate.up()
+        if judgement.trouble is not None:
+            self._gate.told(judgement.trouble)
         self._wake.up()
         if judgement.closing is not None:
             await self._settle(judgement.closing)
@@ -122,7 +120,6 @@ class Pipeline:
     async def _answer(self) -> None:
         """Settle what needs no call, beside the calls and never in their way."""
         while True:
-            self._answering.hush()
             closing = self.desk.answers(self._shell.now(), self._shell.stamp())
             if closing is None:
                 await self._answering.within(FOREVER)
@@ -135,7 +132,8 @@ class Pipeline:
         await self._shell.ack(closing.deliveries)
         self._tally.settled(closing, self._shell.stamp())
         self._heard(self.desk.settled(closing, self._shell.now()))
-        self._gate.up()
+        if self.desk.gate.closed is not None:
+            self._gate.up()
 
     async def _stop(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -31,3 +31,4 @@ class Wake:
         with suppress(TimeoutError):
             async with asyncio.timeout(None if seconds == FOREVER else max(seconds, TICK)):
                 await self._bell.wait()
+        self._bell.clear()  # whoever waited looks anew

@@ -58,7 +58,7 @@ class Tally:
                 assert_never(read)
         if delivery.redelivered:
             self._metrics.redeliveries.inc()
-        if delivery.replays:
+        if (isinstance(read, Malformed) or read.came_back) and delivery.replays:
             self._metrics.replays.inc()
 
     def lost(self, epochs: frozenset[int]) -> None:

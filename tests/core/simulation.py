@@ -328,21 +328,24 @@ class Process:
         while (closing := desk.answers(world.now, STAMP)) is not None:
             self._settle(closing)
         later = min(self._channels(), self._probes())
-        while (wait := desk.wait(world.now, self._room())) <= 0.0:
+        while (wait := desk.wait(world.now, self._room)) is not None and wait <= 0.0:
             departure = desk.depart(world.now)
             if departure is not None:
                 self._calls += 1
                 self._converse(departure, None)
-            if self.dead or desk.done(world.now):
-                break
-        if self.leaving and desk.done(world.now) and not self.dead:
+            if self._died():
+                return
+        if wait is None:
             world.leave(self)
         else:
             self._come_back(min(wait, later))
 
-    def _room(self) -> float:
+    def _died(self) -> bool:
+        return self.dead
+
+    def _room(self, now: float) -> float:
         """Seconds until there is room for a call."""
-        return FOREVER if self._calls >= CONCURRENCY else self._budget.wait(self._world.now)
+        return FOREVER if self._calls >= CONCURRENCY else self._budget.wait(now)
 
     def _come_back(self, seconds: float) -> None:
         moment = self._world.now + max(seconds, TICK)

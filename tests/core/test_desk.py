@@ -68,7 +68,7 @@ def test_from_arrival_to_settlement():
     (read,) = desk.arrive(came, 0.0)
     assert isinstance(read, Contribution)
     assert (desk.held, desk.in_flight, desk.age(1.0)) == (1, 0, 1.0)
-    assert desk.wait(0.0, line=0.0) == 0.25
+    assert desk.wait(0.0, lambda _: 0.0) == 0.25
 
     closing = _carry(desk, WRITTEN).closing
     assert closing is not None
@@ -77,14 +77,15 @@ def test_from_arrival_to_settlement():
 
     assert list(desk.settled(closing, 2.0)) == []
     assert (desk.held, desk.in_flight, desk.age(2.0)) == (0, 0, 0.0)
-    assert desk.wait(2.0, line=0.0) == FOREVER
+    assert desk.wait(2.0, lambda _: 0.0) == FOREVER
 
 
-def test_a_batch_waits_for_the_line():
+def test_a_batch_that_is_due_waits_for_the_line():
     desk = _desk()
     desk.arrive(_came(), 0.0)
-    assert desk.wait(0.0, line=3.0) == 3.0
-    assert desk.wait(0.0, line=FOREVER) == FOREVER
+    assert desk.wait(0.0, lambda _: 3.0) == 0.25
+    assert desk.wait(1.0, lambda _: 3.0) == 3.0
+    assert desk.wait(1.0, lambda _: FOREVER) == FOREVER
 
 
 def test_a_failure_has_an_outcome_and_a_dead_letter():
@@ -218,7 +219,7 @@ def test_in_a_pause_nothing_departs_and_nobody_is_given_up():
 
     assert desk.judged(under_way, (alone, alone), 1.0, STAMP, lambda: 0.5).closing is None
     assert desk.depart(99.0) is None
-    assert desk.wait(99.0, line=0.0) == FOREVER
+    assert desk.wait(99.0, lambda _: 0.0) == FOREVER
 
     question = desk.gate.question(99.0)
     assert isinstance(question, Standing)
@@ -241,7 +242,7 @@ def test_what_one_order_alone_meets_is_its_refusal():
         if isinstance(question, Doubt):
             desk.answered(question, None, now + 1.0)
 
-    assert judgement.pause is None
+    assert not isinstance(judgement.trouble, Pause)
     (verdict,) = judgement.verdicts
     assert isinstance(verdict, Rejected)
     assert verdict.reason.code is Code.REFUSED_ALONE
@@ -255,7 +256,7 @@ def test_stopping_takes_nothing_in_and_is_done_when_all_is_settled():
     desk.drain(0.0)
 
     assert list(desk.arrive(_came("e2", "A-2"), 0.1)) == []
-    assert desk.wait(0.1, line=0.0) == 0.0, "no lingering"
+    assert desk.wait(0.1, lambda _: 0.0) == 0.0, "no lingering"
     assert not desk.done(0.1)
     judgement = _carry(desk, WRITTEN)
     assert not desk.done(1.0)
@@ -268,7 +269,7 @@ def test_stopping_is_over_with_the_grace_or_where_nothing_can_be_settled():
     desk.arrive(_came(), 0.0)
     desk.drain(0.0)
     assert desk.depart(0.0) is not None
-    assert desk.wait(5.0, line=0.0) == 20.0
+    assert desk.wait(5.0, lambda _: 0.0) == 20.0
     assert not desk.done(24.9)
     assert desk.done(25.0)
 

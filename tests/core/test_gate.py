@@ -43,9 +43,9 @@ def _custody(*, epoch: int = 1, returns: int = 0) -> Custody:
 
 def _paused(now: float = 0.0) -> Gate:
     gate = Gate(LONGEST)
-    assert gate.note(ONE, [Halted(REASON)], now) is None
-    doubt = gate.question(now)
+    doubt = gate.note(ONE, [Halted(REASON)], now)
     assert isinstance(doubt, Doubt)
+    assert gate.question(now) is doubt
     assert gate.answered(doubt, REASON, now) == Pause(REASON, 1.0, HERE)
     return gate
 
@@ -58,10 +58,11 @@ def _standing(gate: Gate, now: float) -> Standing:
 
 def _doubtful() -> tuple[Gate, Doubt]:
     gate = Gate(LONGEST)
-    for _ in range(OUTAGE_CALLS):
-        assert gate.note(ONE, FAILED, 0.0) is None
+    *before, doubt = [gate.note(ONE, FAILED, 0.0) for _ in range(OUTAGE_CALLS)]
+    assert before == [None] * (OUTAGE_CALLS - 1)
     question = gate.question(0.0)
     assert isinstance(question, Doubt)
+    assert question is doubt
     return gate, question
 
 
@@ -107,7 +108,8 @@ def test_orders_that_meet_it_alone_one_after_the_other_are_a_pause_without_a_que
 
     said = [gate.note(order, [Halted(REASON)], 0.0) for order in orders]
 
-    assert said == [None] * (ALONE - 1) + [Pause(REASON, 1.0, HERE)]
+    assert isinstance(said[0], Doubt)
+    assert said[1:] == [None] * (ALONE - 2) + [Pause(REASON, 1.0, HERE)]
     assert gate.reason == REASON
     assert gate.weigh(orders[0], [Halted(REASON)], 0.0) == (Halted(REASON, 1.0),)
 

@@ -17,7 +17,7 @@ def came(key: str, number: int, *, epoch: int = 1, returns: int = 0) -> Contribu
 
 def arrive(handover: Handover, event: Contribution, now: float) -> float:
     handover.arrive(event, now)
-    return handover.not_before(event, now)
+    return handover.not_before(event) if now < handover.until else 0.0
 
 
 def test_what_was_never_delivered_waits_for_nothing() -> None:

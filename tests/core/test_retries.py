@@ -310,7 +310,7 @@ def _until_more(desk, now):
     """Seconds until something can happen; every probe is answered as it should be."""
     question = desk.gate.question(now)
     if isinstance(question, float):
-        return min(question, desk.wait(now, line=0.0))
+        return min(question, desk.wait(now, lambda _: 0.0))
     desk.answered(question, None, now)
     return 0.0
 

@@ -47,14 +47,9 @@ class Crashes:
         self._survived = 0  # suspects
         self._condemned = False
         self._unread: deque[Delivery] = deque()
-        self._watched: set[tuple[int, int]] = (
-            set()
-        )  # epoch and tag of what was taken out of the line
-
-    @property
-    def calm(self) -> bool:
-        """Whether nobody waits and nobody is watched."""
-        return not (self._unread or self._watched)
+        # Epoch and tag of each that was taken out of the line.
+        self._watched: set[tuple[int, int]] = set()
+        self.calm = True  # nobody waits and nobody is watched
 
     def suspects(self, delivery: Delivery) -> bool:
         """Whether a message that went back so often may be, or be held beside, a killer."""
@@ -63,6 +58,7 @@ class Crashes:
     def wait(self, delivery: Delivery) -> None:
         """One more at the end of the line."""
         self._unread.append(delivery)
+        self.calm = False
 
     def take(self) -> Iterator[tuple[Delivery, bool]]:
         """Those whose turn it is; True = condemned: not to be tried any more."""
@@ -77,16 +73,21 @@ class Crashes:
             before = len(self._watched)
             self._watched.difference_update((each.epoch, each.tag) for each in deliveries)
             self._survived += before - len(self._watched)
+            self._calm_down()
 
     def lose(self, epochs: frozenset[int]) -> None:
         """These channels have ended, and we live."""
         self._lived += 1
         self._unread = deque(each for each in self._unread if each.epoch not in epochs)
         self._watched = {each for each in self._watched if each[0] not in epochs}
+        self._calm_down()
 
     def drain(self) -> None:
         """Nobody is taken any more: who waits goes back to the queue with its channel."""
         self._unread.clear()
+
+    def _calm_down(self) -> None:
+        self.calm = not (self._unread or self._watched)
 
     @property
     def _room(self) -> int:

@@ -22,13 +22,13 @@ class Custody:
     """The book of it, by channel; `now` in monotonic seconds."""
 
     def __init__(self) -> None:
-        self._channels: dict[int, _Channel] = {}
+        self.channels: dict[int, _Channel] = {}  # those that live, by epoch
 
     def arrive(self, delivery: Delivery, now: float) -> None:
         """One delivery is ours."""
-        channel = self._channels.get(delivery.epoch)
+        channel = self.channels.get(delivery.epoch)
         if channel is None:
-            channel = self._channels[delivery.epoch] = _Channel()
+            channel = self.channels[delivery.epoch] = _Channel()
         channel.since[delivery.tag] = now
         if delivery.redelivered:
             channel.returns = max(channel.returns, delivery.returns)
@@ -36,29 +36,29 @@ class Custody:
     def settle(self, deliveries: Iterable[Delivery]) -> None:
         """These are acked."""
         for each in deliveries:
-            if each.epoch in self._channels:
-                self._channels[each.epoch].since.pop(each.tag, None)
+            if each.epoch in self.channels:
+                self.channels[each.epoch].since.pop(each.tag, None)
 
     def lose(self, epochs: frozenset[int]) -> None:
         """These channels have ended: what they brought is the broker's again."""
         for epoch in epochs:
-            self._channels.pop(epoch, None)
+            self.channels.pop(epoch, None)
 
     def ours(self, delivery: Delivery) -> bool:
         """Whether its channel lives."""
-        return delivery.epoch in self._channels
+        return delivery.epoch in self.channels
 
     @property
     def empty(self) -> bool:
         """Whether nothing is held."""
-        return not any(channel.since for channel in self._channels.values())
+        return not any(channel.since for channel in self.channels.values())
 
     @property
     def returns(self) -> int:
         """The most that anything which came on a living channel went back before."""
-        return max((channel.returns for channel in self._channels.values()), default=0)
+        return max((channel.returns for channel in self.channels.values()), default=0)
 
     def age(self, now: float) -> float:
         """Seconds since the oldest came of what is held; 0.0 = nothing is held."""
-        held = (channel.since for channel in self._channels.values() if channel.since)
+        held = (channel.since for channel in self.channels.values() if channel.since)
         return now - min((next(iter(since.values())) for since in held), default=now)

@@ -96,15 +96,12 @@ class Gate:
         # Seconds that anything may be held.
         self._longest = longest
         self._pulse = Pulse()
+        # Why no call leaves.
+        self.reason: Reason | None = None
         self._trouble: Standing | Doubt | None = None
         self.closed: Overdue | None = None  # why intake is closed
         self._rest_until = 0.0
         self._draining = False
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why no call leaves; None = they do."""
-        return self._trouble.reason if isinstance(self._trouble, Standing) else None
 
     def drain(self) -> None:
         """The service stops: the channels stay as they are, and nobody asks HubSpot any more."""
@@ -112,13 +109,14 @@ class Gate:
 
     # --- calls ----------------------------------------------------------------------------------------
 
-    def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Pause | None:
-        """Take in one call's verdicts; returns the pause that begins with them."""
+    def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> Pause | Doubt | None:
+        """Take in one call's verdicts; returns the trouble that begins with them."""
         trouble = self._pulse.note(batch, verdicts, now)
         if isinstance(trouble, Pause) and self.reason is None:
             return self._begin(trouble, now)
         if isinstance(trouble, Doubt) and self._trouble is None:
             self._trouble = trouble
+            return trouble
         return None
 
     def weigh(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> tuple[Verdict, ...]:
@@ -141,7 +139,7 @@ class Gate:
         if question is not self._trouble:
             # Something else has happened since.
             return None
-        self._trouble = None
+        self._trouble = self.reason = None
         if isinstance(question, Doubt):
             if trouble is not None:
                 return self._begin(self._pulse.confirmed(question), now)
@@ -152,12 +150,14 @@ class Gate:
         return self._fail(question, trouble, now)
 
     def _begin(self, pause: Pause, now: float) -> Pause:
+        self.reason = pause.reason
         self._trouble = Standing(pause.reason, pause.where, now, now + pause.seconds)
         return pause
 
     def _fail(self, standing: Standing, trouble: Reason, now: float) -> ProbeFailed:
         probes = standing.probes + 1
         seconds = self._pulse.probe_failed(probes)
+        self.reason = trouble
         self._trouble = replace(standing, reason=trouble, probe_at=now + seconds, probes=probes)
         return ProbeFailed(trouble, seconds)
 

@@ -32,26 +32,26 @@ class Handover:
     # Epochs that follow somebody else's.
     _taken: set[int] = field(default_factory=set)
     _first: dict[Order, Identified] = field(default_factory=dict)
-    _until: float = 0.0
+    until: float = 0.0  # when the latest overlap is over
 
     def arrive(self, contribution: Contribution, now: float) -> None:
         """One delivery: whether it was somebody else's, and what that means for its order."""
         delivery, identity = contribution.delivery, contribution.identity
         if delivery.redelivered and not self._was_ours(contribution):
             if delivery.epoch not in self._own | self._taken:
+                if now >= self.until:
+                    self._first.clear()
                 self._taken.add(delivery.epoch)
-                self._until = now + self.overlap
-            if now < self._until:
+                self.until = now + self.overlap
+            if now < self.until:
                 self._first.setdefault(contribution.order, identity)
-        remember(self._returns, identity, delivery.returns, self.reach)
+        returns = delivery.returns if delivery.redelivered else 0
+        remember(self._returns, identity, returns, self.reach)
 
-    def not_before(self, contribution: Contribution, now: float) -> float:
-        """The moment until which the event has to wait; 0.0 = it need not."""
-        if now >= self._until:
-            self._first.clear()
-            return 0.0
+    def not_before(self, contribution: Contribution) -> float:
+        """The moment until which the event has to wait within the overlap; 0.0 = it need not."""
         first = self._first.get(contribution.order)
-        return 0.0 if first is None or first == contribution.identity else self._until
+        return 0.0 if first is None or first == contribution.identity else self.until
 
     def lose(self, epochs: frozenset[int]) -> None:
         """These channels have ended."""

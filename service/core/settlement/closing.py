@@ -49,30 +49,26 @@ class Answers:
     """What ends without a call, until somebody takes it: malformed events, condemned ones, repeats."""
 
     def __init__(self) -> None:
-        self._events: list[Malformed | Contribution] = []
-        self._repeats: list[tuple[Delivery, Outgoing]] = []
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._events or self._repeats)
+        self.events: list[Malformed | Contribution] = []
+        self.repeats: list[tuple[Delivery, Outgoing]] = []
 
     def add(self, event: Malformed | Contribution) -> None:
         """A malformed event; or one that killed its process too often: it is not tried once more."""
-        self._events.append(event)
+        self.events.append(event)
 
     def repeat(self, delivery: Delivery, outcome: Outgoing) -> None:
         """Its event ended before, with this outcome."""
-        self._repeats.append((delivery, outcome))
+        self.repeats.append((delivery, outcome))
 
     def lose(self, epochs: frozenset[int]) -> None:
         """These channels have ended."""
-        self._events = [event for event in self._events if event.delivery.epoch not in epochs]
-        self._repeats = [each for each in self._repeats if each[0].epoch not in epochs]
+        self.events = [event for event in self.events if event.delivery.epoch not in epochs]
+        self.repeats = [each for each in self.repeats if each[0].epoch not in epochs]
 
     def take(self, number: int, now: float, stamp: datetime) -> Closing:
         """All of them."""
-        events, self._events = self._events, []
-        repeats, self._repeats = self._repeats, []
+        events, self.events = self.events, []
+        repeats, self.repeats = self.repeats, []
         settlements = tuple(_settlement(event, now, stamp) for event in events)
         return Closing(number, now, settlements, tuple(repeats))
 

@@ -58,6 +58,11 @@ class Slot:
         """Whether one of its events carries lines, links or a stage."""
         return any(event.graph is not None for event in self.contributions)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether any of its events carries a sequence."""
+        return any(c.event.sequence is not None for c in self.contributions)
+
     def merged(self) -> dict[str, str]:
         """The values that the write carries: field by field, the latest."""
         if len(self.contributions) == 1:
