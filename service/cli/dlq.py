@@ -12,6 +12,7 @@ from service.cli.exits import Exit
 from service.cli.office import office_of
 from service.cli.printing import Output, OutputOption, listing, number_of, say, show
 from service.cli.sieving import Limit, QueueName, sieved
+from service.dead_letters.rows import Rows
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -77,7 +78,9 @@ def ls(
         interrupts.run(lambda _: _printed(office, wanted, limit, output))
         return
     most = limit or LISTED
-    found = list(interrupts.run(lambda _: office.rows(wanted, most, say)))
+    with Rows() as rows:
+        interrupts.run(lambda _: office.list_into(rows, wanted, most, say))
+        found = list(rows)
     show([{name: row[name] for name in COLUMNS} for row in found], output)
     say(
         f"the first {most}; --limit for more"
@@ -171,11 +174,12 @@ def park(
 
 async def _printed(office: "Office", wanted: "Sieve", most: int | None, output: Output) -> None:
     """As they come; a signal may end it between two of them."""
-    rows = await office.rows(wanted, most, say)
-    with listing(output) as show_one:
-        for row in rows:
-            show_one(row)
-            await asyncio.sleep(0)
+    with Rows() as rows:
+        await office.list_into(rows, wanted, most, say)
+        with listing(output) as show_one:
+            for row in rows:
+                show_one(row)
+                await asyncio.sleep(0)
 
 
 async def _described(letter: str, queue: str | None) -> list[dict[str, Any]]:

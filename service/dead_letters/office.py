@@ -5,14 +5,11 @@ A look is over before anybody reads what it found: what may be long is kept in a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
-from tempfile import TemporaryFile
-from typing import IO, Any, Final, Self
-
-import orjson
+from typing import Any, Final, Self
 
 from service.clock import stamp
 from service.core.events.deliveries import OwnProperties
@@ -27,6 +24,7 @@ from service.dead_letters.looker import HOLD, Found, Looker, looking
 from service.dead_letters.planning import Plan, Send, Wishes
 from service.dead_letters.receipts import hearing
 from service.dead_letters.replaying import Sending, put_back, set_aside
+from service.dead_letters.rows import Rows
 from service.dead_letters.sender import NotSentError, Sender, sending
 from service.dead_letters.staging import Staging, left_aside, staging
 from service.settings.sections import RabbitMQ
@@ -70,9 +68,8 @@ class Office:
                 groups.add(found.letter)
             await self._answer(waiting, looker, say)
 
-    async def rows(self, wanted: Sieve, most: int | None, say: Say) -> "Rows":
-        """The letters that are meant, in a file that the caller closes."""
-        rows = Rows()
+    async def list_into(self, rows: Rows, wanted: Sieve, most: int | None, say: Say) -> None:
+        """The letters that are meant, each a row."""
         async with self._looking() as looker:
             waiting = Unanswered()
             async for found in self._matching(looker, wanted, waiting, say):
@@ -80,7 +77,6 @@ class Office:
                 if rows.number == most:
                     break
             await self._answer(waiting, looker, say)
-        return rows
 
     async def describe(self, name: str, ask: Send | str, say: Say) -> list[dict[str, Any]]:
         """All about the letters of one event, or message, and what HubSpot holds now."""
@@ -302,23 +298,3 @@ class Unanswered:
         """One letter that is held."""
         if len(self.letters) < ANSWERED and unanswered(found.delivery, found.letter):
             self.letters.append(found)
-
-
-class Rows:
-    """Rows in a file of our own: a list of them would not be bounded."""
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115  (closed by whoever reads)
-        self.number = 0
-
-    def add(self, row: dict[str, Any]) -> None:
-        """One more."""
-        self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self.number += 1
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """All of them, once; the file is gone then."""
-        with self._file as file:
-            file.seek(0)
-            for line in file:
-                yield orjson.loads(line)
