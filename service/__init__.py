@@ -16,6 +16,7 @@ Each room's first page lists its modules. From the wall outwards:
     shell           the story of `run`: take in, send out, settle
     contract        schemas, generated pages, files of events
     dead_letters    look at dead letters, replay, export and park them
+    orders          one order: asked for, looked up, explained
     app             the composition root: wiring, signals, the order of the end
     doctor          what `ordersync doctor` examines
     demo            `make demo`

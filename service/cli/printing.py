@@ -52,6 +52,12 @@ def show(rows: Sequence[Mapping[str, Any]], output: Output, *, err: bool = False
                     show_one(row)
 
 
+def show_document(document: Any, output: Output) -> None:
+    """Print one document as JSON: indented, or on one line as NDJSON."""
+    indent = 0 if output is Output.NDJSON else orjson.OPT_INDENT_2
+    typer.echo(visible_json(orjson.dumps(document, option=indent).decode()))
+
+
 @contextmanager
 def listing(output: Output) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Print rows one by one, as JSON: a list that is closed at the end, or a line each."""

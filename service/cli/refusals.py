@@ -15,6 +15,7 @@ from service.dead_letters.approving import PlanError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.moving import ExportError
 from service.dead_letters.sender import NotSentError
+from service.orders.sending import NoOutcomeError
 from service.rabbitmq.errors import (
     AMQPError,
     AuthenticationError,
@@ -101,7 +102,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
         "RabbitMQ does not let this user in: {}",
         _CREDENTIALS,
     ),
-    ((NoBroker,), Exit.UNREACHABLE, "{}", ""),
+    ((NoBroker, NoOutcomeError), Exit.UNREACHABLE, "{}", ""),
     (
         (ChannelAccessRefused,),
         Exit.NOT_AUTHORISED,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dlq, doctor, publish, schema, service, topology, twin
+from service.cli import dlq, doctor, publish, schema, send, service, topology, twin
 from service.watch.version import installed
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("check-config", short_help="Check the configuration, offline, and pr
     service.check_config
 )
 app.command()(doctor.doctor)
+app.command(short_help="Send one order's event, and wait for its outcome.")(send.send)
 app.command()(publish.publish)
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")

@@ -3,15 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from service.core.letters.replays import SILENT
-from service.rabbitmq.connection import IncomingMessage, session
-
-# Seconds for any answer of the broker.
-TIMEOUT: Final = 30.0
+from service.rabbitmq.overhearing import overhearing
 
 
 class Receipts:
@@ -51,15 +48,7 @@ class Receipts:
 
 @asynccontextmanager
 async def hearing(url: str, exchange: str) -> AsyncIterator[Receipts]:
-    """Listen to the outcomes exchange on an exclusive queue, beside the readers of the result queue."""
-    async with session(url, "ordersync dlq receipts") as opened:
-        channel = await opened.channel(publisher_confirms=False)
-        queue = await channel.declare_queue(exclusive=True, timeout=TIMEOUT)
-        await queue.bind(exchange, "outcome.#", timeout=TIMEOUT)
-        receipts = Receipts()
-
-        async def heard(message: IncomingMessage) -> None:
-            receipts.hear(message.body)
-
-        await queue.consume(heard, no_ack=True, timeout=TIMEOUT)
+    """Listen to the outcomes exchange on a queue of our own."""
+    receipts = Receipts()
+    async with overhearing(url, exchange, receipts.hear, name="ordersync dlq receipts"):
         yield receipts

@@ -13,5 +13,6 @@ Its modules:
     publisher  outcomes and dead letters -> RabbitMQ, confirmed
     confirms   the publishing connection's frames -> the fate of each message
     confirmed  messages -> RabbitMQ, confirmed, for who has time: files, letters
+    overhearing  outcomes as they are published, heard beside their readers
     topology   exchanges, queues and bindings as data
 """

@@ -45,12 +45,21 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    url: str, options: TwinOptions | None = None, **sections: Any
+    url: str,
+    options: TwinOptions | None = None,
+    line_id_property: str | None = None,
+    **sections: Any,
 ) -> AsyncIterator[Running]:
     """Run the service for the length of the block; at its end it is stopped as by SIGTERM."""
     twin = Twin(options or TwinOptions(calls=0))
     async with serving(twin) as address:
-        hubspot = {"base_url": address, "token": "t", "id_property": ID_PROPERTY, "calls": 10_000}
+        hubspot: dict[str, Any] = {
+            "base_url": address,
+            "token": "t",
+            "id_property": ID_PROPERTY,
+            "calls": 10_000,
+        }
+        hubspot["line_id_property"] = line_id_property
         http = {"host": "127.0.0.1", "port": 0}
         settings = Settings(rabbitmq={"url": url}, hubspot=hubspot, http=http, **sections)
         await topology.declare(url, topology.Topology.of(settings.rabbitmq))
