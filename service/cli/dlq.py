@@ -27,7 +27,7 @@ app = typer.Typer(
 STDOUT: Final = 1  # the file descriptor
 # Of `ls`, where nothing is said.
 LISTED: Final = 50
-COLUMNS: Final = ("id", "reason", "order", "failed_at", "replays", "property", "message")
+COLUMNS: Final = ("id", "reason", "order", "times", "failed_at", "replays", "property", "message")
 
 
 class By(StrEnum):
@@ -71,8 +71,11 @@ def ls(
 ) -> None:
     """List dead letters, the oldest first; 50 of them as a table, all in other forms.
 
-    `-o json` and `-o ndjson` have every field.
+    The table shows the letters of one order that failed for one cause as one row: how many `times`, and the last
+    of them. `-o json` and `-o ndjson` have every letter with every field.
     """
+    from service.core.letters.repeated import as_one
+
     office = office_of(queue)
     if output is not Output.TABLE:
         interrupts.run(lambda _: _printed(office, wanted, limit, output))
@@ -81,7 +84,7 @@ def ls(
     with Rows() as rows:
         interrupts.run(lambda _: office.list_into(rows, wanted, most, say))
         found = list(rows)
-    show([{name: row[name] for name in COLUMNS} for row in found], output)
+    show([{name: row[name] for name in COLUMNS} for row in as_one(found)], output)
     say(
         f"the first {most}; --limit for more"
         if len(found) == most

@@ -180,6 +180,31 @@ async def test_filters(amqp_url, command_environment, arguments, expected):
     assert [orjson.loads(line)["event_id"] for line in done.stdout.splitlines()] == expected
 
 
+async def test_a_failure_of_one_order_that_repeats_is_one_row_and_every_letter_in_json(
+    amqp_url, command_environment
+):
+    """An order whose event comes every minute with the same fault hides the other orders of a night."""
+    await prepared(amqp_url)
+    again = [letter(event(f"again-{n}", "A-1", total="soon")) for n in range(7)]
+    other = letter(event("other", "A-2", total="soon"))
+    another_cause = letter(event("cause", "A-1"), Code.ORDER_EXISTS)
+    nobodys = [letter(f"{n}".encode()) for n in range(2)]
+    await bury(amqp_url, [again[0], other, another_cause, *again[1:], *nobodys])
+
+    table = (await dlq(command_environment, "ls")).stdout.decode().splitlines()
+    every = orjson.loads((await dlq(command_environment, "ls", "-o", "json")).stdout)
+
+    names, *shown = [line.split() for line in table]
+    times = names.index("times")
+    assert [(line[0], line[times]) for line in shown[:3]] == [
+        ("again-6", "7"),
+        ("other", "1"),
+        ("cause", "1"),
+    ]
+    assert len(shown) == 5
+    assert len(every) == 11
+
+
 async def test_a_filter_that_no_letter_passes_is_refused_or_told(amqp_url, command_environment):
     await prepared(amqp_url)
     await bury(amqp_url, [letter(event(1, "A-1"))])

@@ -6,6 +6,7 @@ Its modules:
     dead_letters  the original message, with headers that say what went wrong
     letters       a dead letter, read back
     sieve         which dead letters are meant, and how they fall into groups
+    repeated      an order's repeated failure, shown as one
     mends         what the operator changes in an event before it is replayed
     splices       a JSON document with some members changed, and every other byte as it was
     replays       what is sent for a dead letter, in which steps, and when to stop
