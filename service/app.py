@@ -28,7 +28,7 @@ from service.rabbitmq import topology
 from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
-from service.settings.sections import HubSpot as HubSpotSettings
+from service.settings.sections import HubSpotSettings
 from service.shell.pipeline import Pipeline
 from service.shell.ports import Shell
 from service.watch import probes

@@ -103,7 +103,7 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
                 publishing.publish(
                     settings.rabbitmq.url.get_secret_value(),
                     source(),
-                    publishing.Target(settings.rabbitmq.exchange, queue),
+                    publishing.Destination(settings.rabbitmq.exchange, queue),
                     rate=rate,
                     progress=advance,
                 )

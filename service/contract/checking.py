@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.contract.filed import Doubt, Filed, faults
+from service.contract.filed import Doubtful, Filed, faults
 
 # Lines with faults; after that they are counted.
 SHOWN: Final = 50
@@ -21,7 +21,7 @@ class Checked:
     total: int = 0
     wrong: int = 0
     doubtful: int = 0
-    doubts: dict[str, tuple[Doubt, str, int]] = field(default_factory=dict)  # by column
+    doubts: dict[str, tuple[Doubtful, str, int]] = field(default_factory=dict)  # by column
 
     def told(self) -> Iterator[str]:
         """What `check` left to the end."""

@@ -41,7 +41,7 @@ class SheetError(ValueError):
     """What was said about the columns makes no sense. The message says why."""
 
 
-class Target(NamedTuple):
+class Column(NamedTuple):
     """Where a column goes, and how its cells are written."""
 
     name: str  # a field, a property, `-`
@@ -72,13 +72,13 @@ class Sheet:
     """What somebody said about the file."""
 
     delimiter: str = ","
-    targets: Mapping[str, Target] = field(default_factory=dict)  # by column
+    targets: Mapping[str, Column] = field(default_factory=dict)  # by column
     constants: Mapping[str, str] = field(default_factory=dict)  # by field or property
     make_ids: bool = False
     zone: ZoneInfo | None = None
 
 
-def read_target(text: str) -> tuple[str, Target]:
+def read_target(text: str) -> tuple[str, Column]:
     """`COLUMN=FIELD` or `COLUMN=FIELD:FORM`.
 
     Raises:
@@ -92,7 +92,7 @@ def read_target(text: str) -> tuple[str, Target]:
         raise SheetError(f"{text!r}: there is no form {form!r}, only {', '.join(Form)}")
     if column == REST and name != LEFT_OUT:
         raise SheetError(f"{text!r}: all other columns can only be left out: '*=-'")
-    return column, Target(_known(name), Form(form) if colon else None)
+    return column, Column(_known(name), Form(form) if colon else None)
 
 
 def read_constant(text: str) -> tuple[str, str]:
@@ -127,10 +127,10 @@ def _known(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Layout:
     """Which column goes where; a column without a target is left out."""
 
-    columns: tuple[tuple[str, Target | None], ...]
+    columns: tuple[tuple[str, Column | None], ...]
     sheet: Sheet
     names: Mapping[str, str]  # path of a fault -> column
 
@@ -140,7 +140,7 @@ class Plan:
         return any(target is not None and target.of_line for _, target in self.columns)
 
 
-def plan(header: Sequence[str], sheet: Sheet) -> Plan:
+def plan(header: Sequence[str], sheet: Sheet) -> Layout:
     """Read the first row.
 
     Raises:
@@ -161,12 +161,12 @@ def plan(header: Sequence[str], sheet: Sheet) -> Plan:
     _one_each(columns, sheet)
     kept = tuple((n, t if t and t.name != LEFT_OUT else None) for n, t in columns)
     names = {".".join(t.path): name for name, t in kept if t is not None and not t.of_line}
-    made = Plan(kept, sheet, names)
+    made = Layout(kept, sheet, names)
     _lines_have_keys(made)
     return made
 
 
-def _target(name: str, sheet: Sheet) -> Target | None:
+def _target(name: str, sheet: Sheet) -> Column | None:
     """None: a column without a name, left out as long as nothing stands in it."""
     if name in sheet.targets:
         return sheet.targets[name]
@@ -174,7 +174,7 @@ def _target(name: str, sheet: Sheet) -> Target | None:
         return None
     if name not in PLACES and REST in sheet.targets:
         return sheet.targets[REST]
-    return Target(name)
+    return Column(name)
 
 
 def _possible(name: str) -> bool:
@@ -197,7 +197,7 @@ def _mapped_are_there(header: Sequence[str], sheet: Sheet) -> None:
 
 
 def _all_required(
-    header: Sequence[str], columns: Sequence[tuple[str, Target | None]], sheet: Sheet
+    header: Sequence[str], columns: Sequence[tuple[str, Column | None]], sheet: Sheet
 ) -> None:
     given = {target.name for _, target in columns if target} | set(sheet.constants)
     missing = [n for n in REQUIRED if n not in given and not (n == "id" and sheet.make_ids)]
@@ -213,7 +213,7 @@ def _all_required(
     )
 
 
-def _lines_have_keys(made: Plan) -> None:
+def _lines_have_keys(made: Layout) -> None:
     named = {target.name for _, target in made.columns if target is not None}
     if made.has_lines and LINE_KEY not in named and not made.sheet.make_ids:
         raise ColumnsError(
@@ -222,8 +222,8 @@ def _lines_have_keys(made: Plan) -> None:
         )
 
 
-def _one_each(columns: Sequence[tuple[str, Target | None]], sheet: Sheet) -> None:
-    taken = {_place(Target(name)): "--constant" for name in sheet.constants}
+def _one_each(columns: Sequence[tuple[str, Column | None]], sheet: Sheet) -> None:
+    taken = {_place(Column(name)): "--constant" for name in sheet.constants}
     for name, target in columns:
         if target is None or target.name == LEFT_OUT:
             continue
@@ -233,5 +233,5 @@ def _one_each(columns: Sequence[tuple[str, Target | None]], sheet: Sheet) -> Non
         taken[place] = f"column {name}"
 
 
-def _place(target: Target) -> tuple[bool, Path]:
+def _place(target: Column) -> tuple[bool, Path]:
     return target.of_line, target.path

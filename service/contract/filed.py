@@ -21,7 +21,7 @@ class FileError(Exception):
     """The file as a whole cannot be read. The message says why, and what to do."""
 
 
-class Doubt(NamedTuple):
+class Doubtful(NamedTuple):
     """A value that HubSpot will probably refuse for the way it is written."""
 
     column: str
@@ -42,7 +42,7 @@ class Filed:
     headers: Mapping[str, Any] = field(default_factory=dict)
     # What is wrong with the line, whatever stands in it.
     broken: tuple[Fault, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[Doubtful, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)  # path of a fault -> column
 
     def routing_key(self) -> str:

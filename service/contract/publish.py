@@ -28,7 +28,7 @@ class NotPublishedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """Where to: an exchange with the event's type as routing key, or straight to a queue."""
 
     exchange: str
@@ -47,7 +47,7 @@ class Target:
 async def publish(
     url: str,
     messages: Iterable[Filed],
-    target: Target,
+    target: Destination,
     *,
     rate: float | None = None,
     progress: Callable[[int], None] = lambda _: None,
@@ -84,7 +84,9 @@ async def _until(moment: float) -> None:
         await asyncio.sleep(seconds)
 
 
-async def _publish_window(post: Post, window: list[Filed], target: Target, before: int) -> None:
+async def _publish_window(
+    post: Post, window: list[Filed], target: Destination, before: int
+) -> None:
     try:
         await post.send([_posting(filed, target) for filed in window])
     except NotTakenError as error:
@@ -96,7 +98,7 @@ async def _publish_window(post: Post, window: list[Filed], target: Target, befor
         ) from error
 
 
-def _posting(filed: Filed, target: Target) -> Posting:
+def _posting(filed: Filed, target: Destination) -> Posting:
     exchange, routing_key = target.address(filed)
     return Posting(
         exchange=exchange,
@@ -113,7 +115,7 @@ def _resume(first: Filed) -> str:
     return f"; go on with --from-line {first.line}" if first.line else ""
 
 
-async def _find(post: Post, target: Target) -> None:
+async def _find(post: Post, target: Destination) -> None:
     """Ask for the exchange first: to publish to one that is not there ends the channel.
 
     A queue needs no asking: what no queue takes is returned.

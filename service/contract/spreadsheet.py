@@ -5,8 +5,8 @@ an order, a row is a line, and the rows of an order that follow each other are o
 Rows of an order that stand apart would each replace the other's lines, and are a fault. `docs/csv.md` is the
 page for people.
 
-    header row  -> Plan (columns)
-    row + Plan  -> Row
+    header row  -> Layout (columns)
+    row + Layout  -> SheetRow
     Rows        -> Filed: an event, with what is wrong or doubtful about its cells
 """
 
@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from service.contract.cells import CellError, Form, as_written, doubt, without_offset
-from service.contract.columns import ColumnsError, Path, Plan, Sheet, Target, plan
-from service.contract.filed import Doubt, Filed
+from service.contract.columns import Column, ColumnsError, Layout, Path, Sheet, plan
+from service.contract.filed import Doubtful, Filed
 from service.core.events.malformed import Fault
 from service.core.events.order_event import OPERATIONS, Operation
 
@@ -35,7 +35,7 @@ _KEY_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SheetRow:
     """One row, read."""
 
     line: int  # of the file
@@ -44,7 +44,7 @@ class Row:
     # And of a line of the order; {} = no line.
     item: dict[str, Any]
     broken: tuple[Fault, ...]
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[Doubtful, ...]
 
     @property
     def key(self) -> str:
@@ -83,7 +83,7 @@ def from_csv(stream: BinaryIO, sheet: Sheet | None = None) -> Iterator[Filed]:
         text.detach()
 
 
-def _planned(header: list[str], sheet: Sheet) -> Plan:
+def _planned(header: list[str], sheet: Sheet) -> Layout:
     try:
         return plan(header, sheet)
     except ColumnsError:
@@ -106,10 +106,10 @@ def _found_delimiter(header: Sequence[str], expected: str) -> str | None:
     return best if row.count(best) >= max(1, len(header)) else None
 
 
-def _row(line: int, cells: Sequence[str], planned: Plan) -> Row:
+def _row(line: int, cells: Sequence[str], planned: Layout) -> SheetRow:
     event: dict[str, Any] = {}
     item: dict[str, Any] = {}
-    broken, doubts = [*_odd_cells(cells, planned)], list[Doubt]()
+    broken, doubts = [*_odd_cells(cells, planned)], list[Doubtful]()
     for (column, target), text in zip(planned.columns, cells, strict=False):
         if target is None or not text:
             continue
@@ -124,15 +124,15 @@ def _row(line: int, cells: Sequence[str], planned: Plan) -> Row:
     if item:
         for target, value in _constants(planned.sheet, of_line=True):
             _put(item, target.path, value)
-    return Row(line, event, item, tuple(broken), tuple(doubts))
+    return SheetRow(line, event, item, tuple(broken), tuple(doubts))
 
 
-def _by_row(rows: Iterable[Row], planned: Plan) -> Iterator[Filed]:
+def _by_row(rows: Iterable[SheetRow], planned: Layout) -> Iterator[Filed]:
     for row in rows:
         yield _filed([row], planned, row.event, row.broken)
 
 
-def _by_order(rows: Iterable[Row], planned: Plan) -> Iterator[Filed]:
+def _by_order(rows: Iterable[SheetRow], planned: Layout) -> Iterator[Filed]:
     # Order -> its first line in the file.
     seen: dict[str, int] = {}
     for key, group in groupby(rows, lambda row: row.key):
@@ -148,7 +148,7 @@ def _by_order(rows: Iterable[Row], planned: Plan) -> Iterator[Filed]:
         yield _filed(together, planned, event, broken + differing)
 
 
-def _shared(rows: Sequence[Row]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+def _shared(rows: Sequence[SheetRow]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
     """What the rows say of their order, each once; a cell that is empty further down says nothing else."""
     event: dict[str, Any] = {}
     faults: list[Fault] = []
@@ -163,7 +163,7 @@ def _shared(rows: Sequence[Row]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
     return event, tuple(faults)
 
 
-def _items(rows: Sequence[Row], *, make_keys: bool) -> list[dict[str, Any]]:
+def _items(rows: Sequence[SheetRow], *, make_keys: bool) -> list[dict[str, Any]]:
     """The lines of an order, in the order of its rows."""
     items = [row.item for row in rows if row.item]
     if not make_keys:
@@ -172,7 +172,7 @@ def _items(rows: Sequence[Row], *, make_keys: bool) -> list[dict[str, Any]]:
 
 
 def _filed(
-    rows: Sequence[Row], planned: Plan, event: dict[str, Any], broken: tuple[Fault, ...]
+    rows: Sequence[SheetRow], planned: Layout, event: dict[str, Any], broken: tuple[Fault, ...]
 ) -> Filed:
     first, last = rows[0].line, rows[-1].line
     _complete(event, first, planned.sheet)
@@ -186,7 +186,7 @@ def _filed(
     )
 
 
-def _value(column: str, target: Target, text: str, sheet: Sheet) -> str:
+def _value(column: str, target: Column, text: str, sheet: Sheet) -> str:
     is_time = target.name == "time"
     if is_time and target.form is None and without_offset(text):
         raise CellError(
@@ -196,14 +196,14 @@ def _value(column: str, target: Target, text: str, sheet: Sheet) -> str:
     return as_written(text, target.form, sheet.zone, moment=is_time)
 
 
-def _doubts(column: str, target: Target, text: str) -> Iterator[Doubt]:
+def _doubts(column: str, target: Column, text: str) -> Iterator[Doubtful]:
     if target.is_property and target.form is None:
         advice = doubt(text, f"{column}={target.name}")
         if advice is not None:
-            yield Doubt(column, text, advice)
+            yield Doubtful(column, text, advice)
 
 
-def _odd_cells(cells: Sequence[str], planned: Plan) -> Iterator[Fault]:
+def _odd_cells(cells: Sequence[str], planned: Layout) -> Iterator[Fault]:
     if any(cells[len(planned.columns) :]):
         yield Fault("", "the row has more cells than the first row has columns")
     for number, ((name, _), text) in enumerate(zip(planned.columns, cells, strict=False), start=1):
@@ -250,9 +250,9 @@ def _complete(event: dict[str, Any], line: int, sheet: Sheet) -> None:
         event["id"] = _made_id(event, line)
 
 
-def _constants(sheet: Sheet, *, of_line: bool) -> Iterator[tuple[Target, str]]:
+def _constants(sheet: Sheet, *, of_line: bool) -> Iterator[tuple[Column, str]]:
     for name, value in sheet.constants.items():
-        if (target := Target(name)).of_line == of_line:
+        if (target := Column(name)).of_line == of_line:
             yield target, value
 
 

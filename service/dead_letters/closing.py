@@ -20,7 +20,7 @@ from service.core.letters.sieve import Sieve
 from service.core.outgoing import iso
 from service.core.settlement.outcomes import conclude_moot
 from service.core.waiting.backlog import HISTORIES
-from service.dead_letters.looker import Found, Looker
+from service.dead_letters.looker import FoundLetter, Looker
 from service.dead_letters.planning import Send, why_not
 from service.dead_letters.sender import WINDOW, Sender
 
@@ -110,7 +110,7 @@ async def close(
     Raises:
         NotSentError: the broker took one not; its letter is where it was.
     """
-    number, window = 0, list[Found]()
+    number, window = 0, list[FoundLetter]()
     async for found in looker.read():
         if found.key in found_moot.moot:
             window.append(found)
@@ -125,7 +125,7 @@ async def _closed(
     sender: Sender,
     exchange: str,
     found_moot: Settled,
-    window: Sequence[Found],
+    window: Sequence[FoundLetter],
     stamp: datetime,
 ) -> int:
     await sender.send(
@@ -136,7 +136,7 @@ async def _closed(
     return len(window)
 
 
-def _outcome(found: Found, exchange: str, moot: Moot, stamp: datetime) -> Replay:
+def _outcome(found: FoundLetter, exchange: str, moot: Moot, stamp: datetime) -> Replay:
     record = moot.held.record_id if moot.held is not None else None
     told = conclude_moot(moot.event, found.letter.replays, record, stamp)
     like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 
 from service.core.letters import runbook
-from service.dead_letters.looker import Found
+from service.dead_letters.looker import FoundLetter
 from service.dead_letters.planning import Send, held_now
 
 PROPERTIES: Final = (
@@ -14,7 +14,7 @@ PROPERTIES: Final = (
 )  # fmt: skip
 
 
-async def described(found: Found, ask: Send | str, id_property: str) -> dict[str, Any]:
+async def described(found: FoundLetter, ask: Send | str, id_property: str) -> dict[str, Any]:
     """The letter, its event, AMQP headers and properties, what HubSpot holds, the runbook.
 
     `ask` asks HubSpot, or says why it cannot be asked.
@@ -40,7 +40,7 @@ async def described(found: Found, ask: Send | str, id_property: str) -> dict[str
     return read
 
 
-async def _held(found: Found, ask: Send | str, id_property: str) -> dict[str, Any] | str:
+async def _held(found: FoundLetter, ask: Send | str, id_property: str) -> dict[str, Any] | str:
     """What HubSpot holds for the order, or why that is not known."""
     if isinstance(ask, str):
         return f"not asked: {ask}"

@@ -80,7 +80,7 @@ class LockedOutError(DeadLettersError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FoundLetter:
     """One dead letter on the queue."""
 
     delivery: Delivery
@@ -92,7 +92,7 @@ class Found:
         return letters.key(self.delivery, self.letter)
 
 
-Move = Callable[[list[Found]], Awaitable[None]]
+Move = Callable[[list[FoundLetter]], Awaitable[None]]
 
 
 class Looker:
@@ -116,7 +116,7 @@ class Looker:
         # What was returned before stands ahead of what never was.
         self._behind_returned = True
 
-    async def read(self, limit: int | None = None) -> AsyncIterator[Found]:
+    async def read(self, limit: int | None = None) -> AsyncIterator[FoundLetter]:
         """The letters from where reading stands, until the queue is empty or `limit` are read."""
         read, self.cut_short = 0, False
         while limit is None or read < limit:
@@ -126,9 +126,9 @@ class Looker:
             if (delivery := await self._next()) is None:
                 return
             read += 1
-            yield Found(delivery, letters.read(delivery, self._id_property))
+            yield FoundLetter(delivery, letters.read(delivery, self._id_property))
 
-    async def sweep(self, to_the_back: Move, size: int = SWEPT) -> AsyncIterator[list[Found]]:
+    async def sweep(self, to_the_back: Move, size: int = SWEPT) -> AsyncIterator[list[FoundLetter]]:
         """Every letter that is on the queue now, once, `size` together, held for a moment.
 
         What is not taken until the next ones are asked for goes to the back, and a second copy goes away.
@@ -144,13 +144,13 @@ class Looker:
             await self._take_all([found for found in window if self._movable(found)])
         await self.give_back()
 
-    async def _some(self, most: int) -> list[Found]:
-        some: list[Found] = []
+    async def _some(self, most: int) -> list[FoundLetter]:
+        some: list[FoundLetter] = []
         while len(some) < most and (delivery := await self._next()) is not None:
-            some.append(Found(delivery, letters.read(delivery, self._id_property)))
+            some.append(FoundLetter(delivery, letters.read(delivery, self._id_property)))
         return some
 
-    async def _take_all(self, window: Sequence[Found]) -> None:
+    async def _take_all(self, window: Sequence[FoundLetter]) -> None:
         """Take them with one word where nothing else is held before the last of them."""
         if not window:
             return
@@ -163,7 +163,7 @@ class Looker:
         self._room += len(tags)
         await self._channel.basic_ack(last, multiple=True, wait=True)
 
-    def _movable(self, found: Found) -> bool:
+    def _movable(self, found: FoundLetter) -> bool:
         """Whether it was not taken yet, and is here as a whole; what is too large to be read stays."""
         return found.delivery.tag in self._held and found.delivery.unread is None
 
@@ -171,7 +171,7 @@ class Looker:
         """Whether what is held has been held for long enough."""
         return self._since is not None and _now() - self._since >= self.hold
 
-    async def take(self, found: Found) -> None:
+    async def take(self, found: FoundLetter) -> None:
         """Off the queue for good: it is elsewhere, confirmed."""
         self._held.discard(found.delivery.tag)
         self._room += 1

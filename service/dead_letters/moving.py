@@ -16,10 +16,10 @@ from service.core.letters.letters import MESSAGE_ID, sent_as
 from service.core.letters.replays import Replay
 from service.core.letters.sieve import Sieve
 from service.core.visible import visible_json
-from service.dead_letters.looker import PARKED, Found, Looker
+from service.dead_letters.looker import PARKED, FoundLetter, Looker
 from service.dead_letters.sender import WINDOW, Sender
 
-Answers = Callable[[Sequence[Found]], list[Replay]]
+Answers = Callable[[Sequence[FoundLetter]], list[Replay]]
 log = structlog.get_logger(__name__)
 
 
@@ -37,7 +37,7 @@ async def export(
     Raises:
         ExportError: the disk is full, or whatever else keeps a line from being written whole.
     """
-    written, window, file = 0, list[Found](), _Lines(to)
+    written, window, file = 0, list[FoundLetter](), _Lines(to)
     async for found in looker.read():
         if not sieve.takes(found.letter, found.delivery.body) or _too_large(found):
             continue
@@ -54,7 +54,7 @@ async def export(
     return written
 
 
-async def _remove(looker: Looker, file: "_Lines", window: list[Found]) -> None:
+async def _remove(looker: Looker, file: "_Lines", window: list[FoundLetter]) -> None:
     if not window:
         return
     file.sync()
@@ -112,7 +112,7 @@ async def park(
         NotSentError: the broker took one not; it is where it was.
     """
     await sender.keep_queue(looker.queue + PARKED)
-    number, window = 0, list[Found]()
+    number, window = 0, list[FoundLetter]()
     async for found in looker.read():
         if not sieve.takes(found.letter, found.delivery.body) or _too_large(found):
             continue
@@ -127,25 +127,27 @@ async def park(
     return number
 
 
-async def _move(looker: Looker, sender: Sender, window: list[Found], answers: Answers) -> None:
+async def _move(
+    looker: Looker, sender: Sender, window: list[FoundLetter], answers: Answers
+) -> None:
     await sender.send([*answers(window), *moved(window, looker.queue + PARKED)])
     for found in window:
         await looker.take(found)
 
 
-def _too_large(found: Found) -> bool:
+def _too_large(found: FoundLetter) -> bool:
     """Whether its body was not read, so that it cannot be elsewhere."""
     if found.delivery.unread:
         log.warning("letter_too_large", id=found.letter.id, bytes=found.letter.size)
     return found.delivery.unread is not None
 
 
-def moved(window: Sequence[Found], queue: str) -> list[Replay]:
+def moved(window: Sequence[FoundLetter], queue: str) -> list[Replay]:
     """Letters as they are, for another queue of letters."""
     return [Replay("", queue, f.delivery.body, _kept(f), f.delivery.properties) for f in window]
 
 
-def line(found: Found) -> bytes:
+def line(found: FoundLetter) -> bytes:
     """One line of NDJSON: the message as RabbitMQ's management API takes it, and what is known of it."""
     payload, encoding = _payload(found.delivery)
     document: dict[str, Any] = {
@@ -181,7 +183,7 @@ def _payload(delivery: Delivery) -> tuple[str, str]:
         return b64encode(delivery.body).decode(), "base64"
 
 
-def _kept(found: Found) -> dict[str, Any]:
+def _kept(found: FoundLetter) -> dict[str, Any]:
     """The producer's headers, and what the letter says: the broker's is known again by it.
 
     What its reader did not believe does not go along: without its x-death it would be taken for ours.

@@ -20,7 +20,7 @@ from service.core.settlement.outcomes import conclude_undelivered
 from service.dead_letters import moving, planning
 from service.dead_letters.closing import Settled, close, settled
 from service.dead_letters.describing import described
-from service.dead_letters.looker import HOLD, Found, Looker, looking
+from service.dead_letters.looker import HOLD, FoundLetter, Looker, looking
 from service.dead_letters.planning import Plan, Send, Wishes
 from service.dead_letters.receipts import hearing
 from service.dead_letters.replaying import Sending, put_back, set_aside
@@ -185,7 +185,7 @@ class Office:
                     await put_back(aside, sender, self.queue)
 
     async def _planned(self, wishes: Wishes, sender: Sender) -> Plan:
-        async def to_the_back(window: list[Found]) -> None:
+        async def to_the_back(window: list[FoundLetter]) -> None:
             await sender.send([*self._answers(window), *moving.moved(window, self.queue)])
 
         async with self._looking(BRIEF) as looker:
@@ -237,19 +237,19 @@ class Office:
                 f"outcome: {error}"
             )
 
-    def _answers(self, window: Sequence[Found]) -> list[Replay]:
+    def _answers(self, window: Sequence[FoundLetter]) -> list[Replay]:
         """The outcomes of those that the broker took past us: moved, nobody would know them for such."""
         due = [found for found in window if unanswered(found.delivery, found.letter)]
         return [self._outcome(found) for found in due]
 
-    def _outcome(self, found: Found) -> Replay:
+    def _outcome(self, found: FoundLetter) -> Replay:
         told = conclude_undelivered(found.delivery, found.letter, self.id_property or "", stamp())
         like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)
         return Replay(self.outcomes_exchange, told.routing_key, told.body, {}, like)
 
     async def _matching(
         self, looker: Looker, wanted: Sieve, waiting: "Unanswered", say: Say
-    ) -> AsyncIterator[Found]:
+    ) -> AsyncIterator[FoundLetter]:
         """The letters that are meant; at the end, which words of the filters none of them has."""
         unmatched = Unmatched(wanted)
         async for found in looker.read():
@@ -292,9 +292,9 @@ class Unanswered:
     """Letters whose events were taken past us by the broker, the first of them."""
 
     def __init__(self) -> None:
-        self.letters: list[Found] = []
+        self.letters: list[FoundLetter] = []
 
-    def note(self, found: Found) -> None:
+    def note(self, found: FoundLetter) -> None:
         """One letter that is held."""
         if len(self.letters) < ANSWERED and unanswered(found.delivery, found.letter):
             self.letters.append(found)

@@ -17,7 +17,7 @@ from service.core.letters.mends import Effect, Mend, MendError, as_sent
 from service.core.letters.replays import Address, Inputs, event_of, obstacle
 from service.core.letters.sieve import Group, Groups, Sieve, Unmatched
 from service.core.waiting.backlog import HISTORIES
-from service.dead_letters.looker import Found, Looker, Move
+from service.dead_letters.looker import FoundLetter, Looker, Move
 
 Send = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
 # Letters of a plan that HubSpot is asked about: ten calls.
@@ -48,7 +48,7 @@ class Wishes:
     # Of the letters of a plan that was written down.
     keys: frozenset[int] | None = None
 
-    def mean(self, found: Found, key: int) -> bool:
+    def mean(self, found: FoundLetter, key: int) -> bool:
         """Whether a letter is among those that are asked for."""
         if self.keys is not None:
             return key in self.keys
@@ -150,7 +150,7 @@ async def plan(looker: Looker, wishes: Wishes, sweeper: Move | None = None) -> P
     return made
 
 
-def _note(made: Plan, found: Found, wishes: Wishes) -> None:
+def _note(made: Plan, found: FoundLetter, wishes: Wishes) -> None:
     made.read += 1
     made.unmatched.note(found.letter)
     key = found.key
@@ -173,7 +173,7 @@ async def look_up(made: Plan, send: Send) -> None:
     await _look_up(made, made.asked, send)
 
 
-def event(found: Found, wishes: Wishes) -> Contribution | str | None:
+def event(found: FoundLetter, wishes: Wishes) -> Contribution | str | None:
     """The event that would go; a text says why it does not; None: who reads the queue it goes to will know."""
     addressed = wishes.to_queue is not None
     hindrance = obstacle(found.letter, wishes.max_replays, wishes.to)
@@ -229,7 +229,7 @@ def why_not(failed: Verdict) -> str:
     return str(reason.message) if reason is not None else "HubSpot did not say"
 
 
-async def held_now(found: Found, send: Send, id_property: str) -> Holding | str:
+async def held_now(found: FoundLetter, send: Send, id_property: str) -> Holding | str:
     """What HubSpot holds for a letter's order; a sentence where it cannot be told."""
     event = letters.contribution(found.delivery, id_property)
     if event is None:

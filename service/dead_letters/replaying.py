@@ -21,7 +21,7 @@ from uuid import uuid4
 from service.clock import stamp
 from service.core.letters.replays import Replay, Report, address, replay, steps
 from service.core.outgoing import iso
-from service.dead_letters.looker import Found, Looker
+from service.dead_letters.looker import FoundLetter, Looker
 from service.dead_letters.moving import Answers, moved
 from service.dead_letters.planning import Plan, Wishes
 from service.dead_letters.receipts import Receipts
@@ -57,17 +57,17 @@ async def set_aside(
     """
     aside: set[int] = set()
 
-    async def away(window: Sequence[Found]) -> None:
+    async def away(window: Sequence[FoundLetter]) -> None:
         first = [found for found in window if not _seen(found.key, aside)]
         await sender.send([*answers(first), *moved(first, staging.queue)])
         for found in window:
             await looker.take(found)
 
-    async def to_the_back(window: Sequence[Found]) -> None:
+    async def to_the_back(window: Sequence[FoundLetter]) -> None:
         await sender.send([*answers(window), *moved(window, looker.queue)])
 
     if not planned.swept:
-        window = list[Found]()
+        window = list[FoundLetter]()
         async for found in looker.read():
             if found.key in planned.keys:
                 window.append(found)
@@ -126,7 +126,7 @@ class Sending:
                 break
         return report
 
-    async def _windows(self, size: int) -> AsyncIterator[list[Found]]:
+    async def _windows(self, size: int) -> AsyncIterator[list[FoundLetter]]:
         """One step in windows of a fifth of a second, no faster than the rate."""
         loop, rate = asyncio.get_running_loop(), self.wishes.rate
         largest = max(1, min(WINDOW, int(rate / 5)))
@@ -140,7 +140,7 @@ class Sending:
             left -= len(window)
             await asyncio.sleep(max(0.0, due + len(window) / rate - loop.time()))
 
-    async def _send(self, window: Sequence[Found]) -> list[str]:
+    async def _send(self, window: Sequence[FoundLetter]) -> list[str]:
         """Publish each, confirmed; then take it off where it was set aside. Copies only go away."""
         going = [found for found in window if found.key not in self.recent]
         for found in window:
@@ -157,7 +157,7 @@ class Sending:
         return names
 
 
-def _replay(found: Found, name: str, wishes: Wishes) -> Replay:
+def _replay(found: FoundLetter, name: str, wishes: Wishes) -> Replay:
     to = address(found.letter, wishes.to)
     # The plan leaves such letters out.
     if isinstance(to, str):

@@ -12,7 +12,7 @@ from typing import Final
 from service.clock import stamp
 from service.core.events.deliveries import Delivery
 from service.core.letters import letters
-from service.dead_letters.looker import TIMEOUT, DeadLettersError, Found, LockedOutError
+from service.dead_letters.looker import TIMEOUT, DeadLettersError, FoundLetter, LockedOutError
 from service.rabbitmq.connection import Channel, Connection, DeliveredMessage, connect
 from service.rabbitmq.errors import (
     ChannelAccessRefused,
@@ -31,14 +31,14 @@ class Staging:
     def __init__(self, channel: Channel, queue: str, id_property: str | None) -> None:
         self._channel, self.queue, self._id_property = channel, queue, id_property
 
-    async def some(self, most: int) -> list[Found]:
+    async def some(self, most: int) -> list[FoundLetter]:
         """The next letters, the oldest first; none = no more are there."""
-        some: list[Found] = []
+        some: list[FoundLetter] = []
         while len(some) < most and (found := await self._next()) is not None:
             some.append(found)
         return some
 
-    async def take(self, found: Found) -> None:
+    async def take(self, found: FoundLetter) -> None:
         """Off the queue for good: it is elsewhere, confirmed."""
         await self._channel.basic_ack(found.delivery.tag, wait=True)
 
@@ -51,12 +51,12 @@ class Staging:
         declared = await self._channel.queue_declare(self.queue, passive=True, timeout=TIMEOUT)
         return declared.message_count or 0
 
-    async def _next(self) -> Found | None:
+    async def _next(self) -> FoundLetter | None:
         message = await self._channel.basic_get(self.queue, timeout=TIMEOUT)
         if not message.delivery_tag:
             return None  # Basic.GetEmpty
         delivery = _delivery(message, self.queue)
-        return Found(delivery, letters.read(delivery, self._id_property))
+        return FoundLetter(delivery, letters.read(delivery, self._id_property))
 
 
 def _delivery(message: DeliveredMessage, queue: str) -> Delivery:

@@ -23,7 +23,7 @@ from rich.text import Text
 from service import app
 from service.broker import Broker, lend
 from service.contract.filed import Filed
-from service.contract.publish import Target, publish
+from service.contract.publish import Destination, publish
 from service.demo.picture import as_held
 from service.demo.samples import ID_PROPERTY, LINE_ID_PROPERTY, samples
 from service.rabbitmq import topology
@@ -128,7 +128,7 @@ async def _carry(settings: Settings, console: Console) -> bool:
     """Publish, run the service, show what comes out until every event has its outcome."""
     url = settings.rabbitmq.url.get_secret_value()
     events = [Filed("sample", 0, s.body, s.content_type) for s in samples(ORDERS, complete=True)]
-    await publish(url, events, Target(settings.rabbitmq.exchange))
+    await publish(url, events, Destination(settings.rabbitmq.exchange))
     _print(console, f"published {len(events)} events of {ORDERS} orders")
     seen = _Seen(len(events), asyncio.get_running_loop().time())
     stop, metrics = asyncio.Event(), Metrics()

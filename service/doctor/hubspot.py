@@ -21,7 +21,7 @@ from service.hubspot.addresses import records_path
 from service.hubspot.client import orders_path
 from service.hubspot.http import Http
 from service.hubspot.token import token_of
-from service.settings.sections import HubSpot
+from service.settings.sections import HubSpotSettings
 
 # Seconds by which the clocks may differ.
 SKEW: Final = 30.0
@@ -48,7 +48,7 @@ class ThrottledError(Exception):
 
 
 async def examine(
-    http: Http, settings: HubSpot, used: frozenset[str] | Finding
+    http: Http, settings: HubSpotSettings, used: frozenset[str] | Finding
 ) -> AsyncIterator[Finding]:
     """What is found at HubSpot; nothing after the token where there is none that is accepted.
 
@@ -90,7 +90,7 @@ def _throttled(throttle: Throttle) -> Finding:
     return Finding("limit", found, Trouble.UNREACHABLE, fix)
 
 
-def _no_token(why: BatchReply | NoReply, settings: HubSpot) -> Finding:
+def _no_token(why: BatchReply | NoReply, settings: HubSpotSettings) -> Finding:
     if isinstance(why, NoReply):
         fix = "see that HTTPS to HubSpot is let out; then again"
         return Finding("token", why.message, Trouble.UNREACHABLE, fix)
@@ -103,7 +103,7 @@ def _no_token(why: BatchReply | NoReply, settings: HubSpot) -> Finding:
 class _Visit:
     """With a token in hand."""
 
-    def __init__(self, http: Http, settings: HubSpot, token: str) -> None:
+    def __init__(self, http: Http, settings: HubSpotSettings, token: str) -> None:
         self._http, self._settings = http, settings
         self._headers = {"authorization": f"Bearer {token}"}
         version = settings.api_version
@@ -206,7 +206,7 @@ class _Visit:
         return well("limit", f"{ours}, HubSpot allows {told}")
 
 
-def _usable(reply: BatchReply | NoReply, settings: HubSpot) -> BatchReply:
+def _usable(reply: BatchReply | NoReply, settings: HubSpotSettings) -> BatchReply:
     """An answer that says something about what was asked.
 
     Raises:

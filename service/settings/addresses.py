@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 HUBSPOTS: Final = (".hubapi.com", ".hubspot.com")
 
 
-class Fault(NamedTuple):
+class AddressFault(NamedTuple):
     """One thing that is wrong."""
 
     # secret: the URL is not repeated.
@@ -29,17 +29,19 @@ def broker_fault(url: str) -> str | None:
     return _tls_fault(parts) if parts.scheme == "amqps" else None
 
 
-def hubspot_fault(url: str) -> Fault | None:
+def hubspot_fault(url: str) -> AddressFault | None:
     """What is wrong with the address of HubSpot's API; None = nothing."""
     parts = _split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return Fault("url", "must be http://… or https://… with a host")
+        return AddressFault("url", "must be http://… or https://… with a host")
     if "?" in url or "#" in url:
-        return Fault("secret", "must end with its host or path: nothing with ? or # belongs here")
+        return AddressFault(
+            "secret", "must end with its host or path: nothing with ? or # belongs here"
+        )
     if "@" in parts.netloc:
-        return Fault("secret", "must not hold a user: the token is what lets us in")
+        return AddressFault("secret", "must not hold a user: the token is what lets us in")
     if parts.scheme == "http" and f".{parts.hostname.rstrip('.').lower()}".endswith(HUBSPOTS):
-        return Fault("url", "must be https://…: the token would be readable on its way")
+        return AddressFault("url", "must be https://…: the token would be readable on its way")
     return None
 
 

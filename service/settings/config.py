@@ -35,10 +35,10 @@ from service.settings.misconfiguration import (
     variable,
 )
 from service.settings.sections import (
-    Batch,
+    BatchSettings,
     Drain,
-    Http,
-    HubSpot,
+    HttpSettings,
+    HubSpotSettings,
     Identifying,
     Log,
     Named,
@@ -143,10 +143,10 @@ class Settings(_FromOutside):
     """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
 
     rabbitmq: RabbitMQ
-    hubspot: HubSpot
-    batch: Batch = Batch()
+    hubspot: HubSpotSettings
+    batch: BatchSettings = BatchSettings()
     retry: Retry = Retry()
-    http: Http = Http()
+    http: HttpSettings = HttpSettings()
     log: Log = Log()
     drain: Drain = Drain()
 
@@ -224,10 +224,10 @@ class Setting(NamedTuple):
 
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "rabbitmq": RabbitMQ,
-    "hubspot": HubSpot,
-    "batch": Batch,
+    "hubspot": HubSpotSettings,
+    "batch": BatchSettings,
     "retry": Retry,
-    "http": Http,
+    "http": HttpSettings,
     "log": Log,
     "drain": Drain,
 }
@@ -283,7 +283,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
         yield fault_line(fault, secret=fault["loc"][:2] in _SECRET)
 
 
-def hubspot_settings() -> HubSpot | str:
+def hubspot_settings() -> HubSpotSettings | str:
     """The HubSpot section for a command that can do without; why not, where it is not complete."""
     try:
         return Settings.load().hubspot

@@ -179,7 +179,7 @@ class RabbitMQ(Named, _Address):
     )
 
 
-class HubSpot(_Section):
+class HubSpotSettings(_Section):
     """The account, how to be let in, and its limits."""
 
     base_url: str = Field("https://api.hubapi.com", description="of HubSpot's API, or of the twin")
@@ -272,7 +272,7 @@ class Identifying(_Section):
         return None if name is None else _of_yours(name)
 
 
-class Batch(_Section):
+class BatchSettings(_Section):
     """When a batch leaves."""
 
     size: int = Field(
@@ -294,7 +294,7 @@ class Retry(_Section):
     )
 
 
-class Http(_Section):
+class HttpSettings(_Section):
     """Probes and metrics."""
 
     host: str = Field(

@@ -14,7 +14,7 @@ import httpx
 import orjson
 
 from service.contract.filed import Filed
-from service.contract.publish import Target, publish
+from service.contract.publish import Destination, publish
 from service.core.events.order_event import STRUCTURED
 
 ID_PROPERTY = "shop_order_id"
@@ -145,7 +145,7 @@ def _event(name: str, key: str) -> bytes:
 
 
 async def fill(ground: Ground, filed: list[Filed]) -> None:
-    await publish(ground.broker, filed, Target(EXCHANGE))
+    await publish(ground.broker, filed, Destination(EXCHANGE))
 
 
 def _free_port() -> int:

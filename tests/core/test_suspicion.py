@@ -288,4 +288,4 @@ def test_memory_is_bounded():
         pulse.note(taken, [SCOPE], float(n))
 
     assert len(pulse._suspicion._suspects) == 5000
-    assert len(pulse._suspicion._rows) == 5000
+    assert len(pulse._suspicion._streaks) == 5000

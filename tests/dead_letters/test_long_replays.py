@@ -20,7 +20,7 @@ from service.core.letters.replays import Inputs
 from service.core.letters.sieve import Sieve
 from service.core.reasons import Code
 from service.dead_letters import moving, planning
-from service.dead_letters.looker import Found, looking
+from service.dead_letters.looker import FoundLetter, looking
 from service.dead_letters.planning import Wishes
 from service.dead_letters.sender import sending
 from tests.dead_letters.commands import dlq
@@ -155,7 +155,7 @@ async def test_a_queue_too_long_for_a_look_is_swept_in_its_order_and_copies_go_a
 
     async with sending(version_url) as sender:
 
-        async def to_the_back(window: list[Found]) -> None:
+        async def to_the_back(window: list[FoundLetter]) -> None:
             await sender.send(moving.moved(window, QUEUE))
 
         async with looking(version_url, QUEUE, ID_PROPERTY, hold=0.0) as looker:
@@ -182,7 +182,7 @@ async def test_a_sweep_keeps_the_order(version_url):
 
     async with sending(version_url) as sender:
 
-        async def to_the_back(window: list[Found]) -> None:
+        async def to_the_back(window: list[FoundLetter]) -> None:
             await sender.send(moving.moved(window, QUEUE))
 
         async with looking(version_url, QUEUE, ID_PROPERTY) as looker:

@@ -20,7 +20,7 @@ from service.cli.exits import Exit
 from service.core.events.order_event import STRUCTURED
 from service.core.letters.sieve import Groups, Sieve
 from service.core.reasons import Code
-from service.dead_letters.looker import DeadLettersError, Found, looking
+from service.dead_letters.looker import DeadLettersError, FoundLetter, looking
 from tests.dead_letters.commands import dlq
 from tests.dead_letters.stand import (
     ID_PROPERTY,
@@ -41,7 +41,7 @@ MANY = int(os.environ.get("DEAD_LETTERS", "1500"))
 
 async def looked(
     url: str, sieve: Sieve = Sieve(), limit: int | None = None, patience: float = 1.0
-) -> list[Found]:
+) -> list[FoundLetter]:
     async with looking(url, QUEUE, ID_PROPERTY, patience=patience) as looker:
         return [
             found
@@ -93,7 +93,7 @@ async def test_a_killed_looker_loses_nothing(amqp_url, command_environment):
         assert len(found) == 40
 
 
-async def _as_soon_as_free(url: str) -> list[Found]:
+async def _as_soon_as_free(url: str) -> list[FoundLetter]:
     """The broker notices a dead connection by its socket, a moment later."""
     async with asyncio.timeout(30):
         while True:

@@ -19,7 +19,7 @@ import pytest
 
 from service import app
 from service.contract.event_files import from_ndjson
-from service.contract.publish import Target, publish
+from service.contract.publish import Destination, publish
 from service.core.letters.letters import READABLE, read
 from service.core.outgoing import Outgoing
 from service.core.reasons import Code
@@ -81,7 +81,7 @@ def names(twin: Twin) -> dict[str, dict[str, str]]:
 
 async def send(url: str, *bodies: bytes) -> None:
     lines = b"\n".join(bodies)
-    await publish(url, from_ndjson(BytesIO(lines)), Target("orders.events"))
+    await publish(url, from_ndjson(BytesIO(lines)), Destination("orders.events"))
 
 
 async def killed(environment: dict[str, str], after: float, *arguments: str) -> bool:
@@ -361,7 +361,7 @@ async def test_an_export_is_byte_for_byte_and_is_published_back(
         filed = list(from_ndjson(stream))
     assert [one.body for one in filed] == [one.body for one in odd]
     assert filed[0].headers["tenant"] == "eu"
-    assert await publish(amqp_url, filed, Target("orders.events")) == 2
+    assert await publish(amqp_url, filed, Destination("orders.events")) == 2
     back = await drained(amqp_url, "orders.events")
     assert all(delivery(body, headers).came_back for body, headers in back)
 

@@ -15,7 +15,7 @@ import pytest
 from aiormq.abc import DeliveredMessage
 
 from service.contract.filed import Filed
-from service.contract.publish import Target, publish
+from service.contract.publish import Destination, publish
 from service.demo.samples import samples
 from tests.image.containers import CONFINED, Container, Lab, docker, read, until
 
@@ -206,7 +206,7 @@ async def connected(url: str) -> None:
 
 
 async def carry(url: str, filed: Sequence[Filed]) -> None:
-    await publish(url, filed, Target("orders.events"))
+    await publish(url, filed, Destination("orders.events"))
 
 
 async def stopped(service: Container) -> float:

@@ -21,7 +21,7 @@ from pamqp.commands import Basic
 from service.cli.exits import Exit
 from service.contract.event_files import from_json, from_path
 from service.contract.filed import Filed, FileError, faults, read
-from service.contract.publish import NotPublishedError, Target, publish
+from service.contract.publish import Destination, NotPublishedError, publish
 from service.contract.spreadsheet import from_csv
 from service.core.events.events import Contribution
 from service.core.events.order_event import STRUCTURED
@@ -255,7 +255,7 @@ async def test_what_is_confirmed_is_there_in_order_with_a_message_id_of_its_own(
     sent = await publish(
         amqp_url,
         [filed(number) for number in range(450)],
-        Target("orders.events"),
+        Destination("orders.events"),
         progress=steps.append,
     )
 
@@ -276,7 +276,7 @@ async def test_binary_events_keep_their_headers(amqp_url):
     await declared(amqp_url)
     message = from_json("x", (EXAMPLES / "valid" / "binary-upsert.json").read_bytes())
 
-    await publish(amqp_url, [message], Target("orders.events"))
+    await publish(amqp_url, [message], Destination("orders.events"))
 
     (found,) = await drained(amqp_url)
     assert isinstance(found.delivery, Basic.Deliver)
@@ -289,12 +289,14 @@ async def test_what_nobody_takes_is_an_error_and_says_where_to_go_on(amqp_url):
     await declared(amqp_url)
 
     with pytest.raises(NotPublishedError, match=r"line 0 was not published to queue nowhere"):
-        await publish(amqp_url, [filed(0)], Target("orders.events", "nowhere"))
+        await publish(amqp_url, [filed(0)], Destination("orders.events", "nowhere"))
 
 
 async def test_an_exchange_that_is_not_there_is_told(amqp_url):
     with pytest.raises(NotPublishedError, match="run `ordersync topology apply`"):
-        await publish(amqp_url, [filed(number) for number in range(5)], Target("orders.events"))
+        await publish(
+            amqp_url, [filed(number) for number in range(5)], Destination("orders.events")
+        )
 
 
 async def test_a_full_queue_is_told_and_what_is_confirmed_is_there(amqp_url):
@@ -305,7 +307,10 @@ async def test_a_full_queue_is_told_and_what_is_confirmed_is_there(amqp_url):
 
     with pytest.raises(NotPublishedError, match="a queue is full") as caught:
         await publish(
-            amqp_url, [filed(number) for number in range(1, 601)], Target("", "small"), rate=None
+            amqp_url,
+            [filed(number) for number in range(1, 601)],
+            Destination("", "small"),
+            rate=None,
         )
 
     assert caught.value.confirmed == 200
@@ -318,7 +323,7 @@ async def test_the_rate_is_kept(amqp_url):
     started = monotonic()
 
     await publish(
-        amqp_url, [filed(number) for number in range(60)], Target("orders.events"), rate=100
+        amqp_url, [filed(number) for number in range(60)], Destination("orders.events"), rate=100
     )
 
     assert 0.5 <= monotonic() - started < 5
@@ -346,7 +351,7 @@ async def test_what_the_command_published_is_what_the_file_said(amqp_url, tmp_pa
     path = tmp_path / "one.ndjson"
     path.write_bytes(line + b"\r\n")
 
-    await publish(amqp_url, from_path(path), Target("orders.events"))
+    await publish(amqp_url, from_path(path), Destination("orders.events"))
 
     (message,) = await drained(amqp_url)
     assert message.body == line

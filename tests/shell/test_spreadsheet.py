@@ -14,10 +14,10 @@ from service.cli.exits import Exit
 from service.contract.cells import CellError, Form, as_written, doubt
 from service.contract.checking import Checked, check
 from service.contract.columns import (
+    Column,
     ColumnsError,
     Sheet,
     SheetError,
-    Target,
     read_constant,
     read_target,
 )
@@ -29,9 +29,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 SHOP = Sheet(
     delimiter=";",
     targets={
-        "Nr": Target("subject"),
-        "Datum": Target("time", Form.DATE),
-        "Summe": Target("hs_total_price", Form.COMMA),
+        "Nr": Column("subject"),
+        "Datum": Column("time", Form.DATE),
+        "Summe": Column("hs_total_price", Form.COMMA),
     },
     constants={"type": "upsert", "source": "/shops/eu-1"},
     make_ids=True,
@@ -144,9 +144,9 @@ def test_columns_that_nobody_can_place_are_named(header, sheet, told):
 
 def test_columns_are_left_out_by_name_or_all_that_no_map_names():
     text = "Nr;Datum;Summe;Kunde;PLZ\nA-1;24.11.2026;1,00;Mia;0815\n"
-    one_by_one = {"Kunde": Target("-"), "PLZ": Target("-")}
+    one_by_one = {"Kunde": Column("-"), "PLZ": Column("-")}
 
-    for left_out in (one_by_one, {"*": Target("-")}):
+    for left_out in (one_by_one, {"*": Column("-")}):
         targets = {**SHOP.targets, **left_out}
         sheet = Sheet(";", targets, SHOP.constants, make_ids=True, zone=BERLIN)
         (row,) = rows(text, sheet)
@@ -203,7 +203,7 @@ def test_a_constant_that_is_none_is_refused(text):
 
 
 def test_a_column_may_have_an_equals_sign_in_its_name():
-    assert read_target("a=b=properties.time:text") == ("a=b", Target("properties.time", Form.TEXT))
+    assert read_target("a=b=properties.time:text") == ("a=b", Column("properties.time", Form.TEXT))
 
 
 # --- the cells -------------------------------------------------------------------------------------
@@ -328,9 +328,9 @@ def test_a_fault_names_the_column_as_the_file_does():
 LINES_HEAD = "Nr;Datum;Summe;Pos;Artikel;Preis\n"
 LINES_MAP = {
     **SHOP.targets,
-    "Pos": Target("line.key"),
-    "Artikel": Target("line.name"),
-    "Preis": Target("line.price", Form.COMMA),
+    "Pos": Column("line.key"),
+    "Artikel": Column("line.name"),
+    "Preis": Column("line.price", Form.COMMA),
 }
 
 

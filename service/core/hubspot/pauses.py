@@ -105,12 +105,14 @@ class Pulse:
     def _suspect(
         self, batch: Batch, verdicts: Sequence[Verdict], now: float
     ) -> Pause | Doubt | None:
-        row, where = self._suspicion.row(batch), where_of(batch, verdicts)
+        streak, where = self._suspicion.streak(batch), where_of(batch, verdicts)
         reason, after = _trouble(verdicts)
-        if len(row.alone) >= ALONE:
+        if len(streak.alone) >= ALONE:
             return self._pause(reason, after, where)
         halted = any(isinstance(verdict, Halted) for verdict in verdicts)
-        if row.calls % OUTAGE_CALLS == 0 or (halted and self._suspicion.quiet(batch, where, now)):
+        if streak.calls % OUTAGE_CALLS == 0 or (
+            halted and self._suspicion.quiet(batch, where, now)
+        ):
             return Doubt(reason, where, after)
         return None
 

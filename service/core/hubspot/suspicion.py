@@ -7,7 +7,7 @@ between. It is one order's when this order meets it alone again and again while 
 
     a call is Halted ── several orders in it ──► the first goes alone, the rest in halves (settlement.retries)
          │
-         │   Row: such calls, and calls that fail, since HubSpot last said a word about an order
+         │   Streak: such calls, and calls that fail, since HubSpot last said a word about an order
          ├── nothing written lately, or one alone, or the 4th ──► Doubt ──► a probe ── fails ──► Pause
          │                                                                      └── is answered: evidence
          ├── ALONE orders in calls of their own, nobody written since they are suspects ─► Pause
@@ -64,7 +64,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Kind(NamedTuple):
+class Likeness(NamedTuple):
     """What is written in the same way: where one of these orders is written, so may the others be."""
 
     operation: Operation
@@ -73,13 +73,13 @@ class Kind(NamedTuple):
     complete: bool
 
 
-def kind_of(batch: Batch) -> Kind:
+def kind_of(batch: Batch) -> Likeness:
     """The kind of a batch's orders."""
-    return Kind(batch.operation, batch.id_property, batch.complete)
+    return Likeness(batch.operation, batch.id_property, batch.complete)
 
 
 @dataclass(slots=True)
-class Row:
+class Streak:
     """Calls for one kind of orders in a row that said nothing about any order."""
 
     calls: int = 0
@@ -105,26 +105,26 @@ class _Suspect:
 
 
 class Suspicion:
-    """The rows of every kind, and the suspects."""
+    """The streaks of every kind, and the suspects."""
 
     def __init__(self) -> None:
-        self._rows: OrderedDict[Kind, Row] = OrderedDict()
+        self._streaks: OrderedDict[Likeness, Streak] = OrderedDict()
         self._suspects: OrderedDict[Order, _Suspect] = OrderedDict()
         # When a probe was answered there.
         self._probed: OrderedDict[Where, float] = OrderedDict()
 
-    def row(self, batch: Batch) -> Row:
-        """The row of a batch's kind."""
+    def streak(self, batch: Batch) -> Streak:
+        """The streak of a batch's kind."""
         kind = kind_of(batch)
-        row = self._rows.get(kind) or Row()
-        _keep(self._rows, kind, row)
-        return row
+        streak = self._streaks.get(kind) or Streak()
+        _keep(self._streaks, kind, streak)
+        return streak
 
     def quiet(self, batch: Batch, where: Where, now: float) -> bool:
         """Whether nothing has shown lately that orders get through; to one order alone only a probe does."""
         probed = self._probed.get(where, NEVER)
         alone = len(batch.slots) == 1
-        return now - (probed if alone else max(self.row(batch).written, probed)) > QUIET
+        return now - (probed if alone else max(self.streak(batch).written, probed)) > QUIET
 
     def passed(self, where: Where, now: float) -> None:
         """A probe was answered there."""
@@ -132,26 +132,26 @@ class Suspicion:
 
     def drop(self) -> None:
         """A pause begins: it is everybody's, and whoever was suspected starts anew."""
-        for row in self._rows.values():
-            row.end()
+        for streak in self._streaks.values():
+            streak.end()
         self._suspects.clear()
 
     def note(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> None:
         """Take in one call's verdicts: whom they make a suspect, and whom they free."""
-        row = self.row(batch)
+        streak = self.streak(batch)
         if any(_written(verdict) for verdict in verdicts):
-            row.written = now
+            streak.written = now
         for slot, verdict in zip(batch.slots, verdicts, strict=True):
             if about_no_order(verdict):
                 _keep(self._suspects, slot.order, self._suspects.get(slot.order) or _Suspect(now))
             elif not throttled(verdict):
                 self._suspects.pop(slot.order, None)
         if not all(about_no_order(verdict) for verdict in verdicts):
-            row.end()
+            streak.end()
             return
-        row.calls += 1
-        if len(batch.slots) == 1 and row.written < self._suspects[batch.slots[0].order].since:
-            row.alone.add(batch.slots[0].order)
+        streak.calls += 1
+        if len(batch.slots) == 1 and streak.written < self._suspects[batch.slots[0].order].since:
+            streak.alone.add(batch.slots[0].order)
 
     def weigh(self, batch: Batch, verdicts: Sequence[Verdict], now: float) -> tuple[Verdict, ...]:
         """The verdicts, noted before; a lone Halted as what is proven makes it: Rejected, or again when."""
@@ -162,14 +162,14 @@ class Suspicion:
                 return tuple(verdicts)
 
     def _weigh_alone(self, batch: Batch, halted: Halted, now: float) -> Halted | Rejected:
-        order, row = batch.slots[0].order, self.row(batch)
+        order, streak = batch.slots[0].order, self.streak(batch)
         before = self._suspects.get(order) or _Suspect(now)  # a pause has just freed it
         probed = self._probed.get(where_of(batch, (halted,)), NEVER)
         proven = before.times > 0 and probed > before.last
         suspect = replace(before, last=now, times=before.times + 1, proofs=before.proofs + proven)
-        among_others = row.written >= suspect.since
+        among_others = streak.written >= suspect.since
         enough = PROOFS if among_others else LONESOME
-        if suspect.proofs >= enough and (among_others or row.alone <= {order}):
+        if suspect.proofs >= enough and (among_others or streak.alone <= {order}):
             self._suspects.pop(order, None)
             return Rejected(_refused_alone(halted.reason, among_others=among_others))
         _keep(self._suspects, order, suspect)

@@ -55,7 +55,7 @@ class Settlement:
 def conclude(finish: Finish, batch_size: int, stamp: datetime) -> tuple[Settlement, ...]:
     """The settlements of a finished slot's events, in their order."""
     slot = finish.slot
-    write = _Write(slot, batch_size, iso(stamp), stamp)
+    write = _Shared(slot, batch_size, iso(stamp), stamp)
     match finish.verdict:
         case Applied(record_id, created, left_out):
             laters = [overwriter(slot, index) for index in range(len(slot.contributions))]
@@ -173,7 +173,7 @@ def outcome_id(source: str, event_id: str, replays: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class _Shared:
     """What all events of one slot share."""
 
     slot: Slot
