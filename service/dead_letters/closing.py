@@ -12,7 +12,7 @@ from typing import Any, Final
 from service.core.events.deliveries import OwnProperties
 from service.core.events.events import Contribution
 from service.core.hubspot import calls, staleness
-from service.core.hubspot.replies import Missing
+from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.letters import letters
 from service.core.letters.replays import Replay

@@ -9,7 +9,7 @@ from service.core.events.order_event import Operation
 from service.core.hubspot import calls, staleness
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
-from service.core.hubspot.replies import Missing
+from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Verdict
 from service.core.letters import letters

@@ -10,8 +10,8 @@ import orjson
 from service.clock import stamp
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
+from service.core.hubspot.lookups import read_keys
 from service.core.hubspot.probe import KEY
-from service.core.hubspot.replies import read_keys
 from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
 from service.doctor.complete_orders import line_findings, ready_key

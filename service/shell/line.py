@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 
 from service.core.graph.steps import Step
-from service.core.hubspot import replies
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
@@ -25,7 +24,6 @@ from service.watch.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 UNAUTHENTICATED: Final = 401
-LIMITED: Final = 429
 
 
 Permit = Callable[
@@ -149,8 +147,8 @@ class Line:
         now = self._now()
         self._concurrency.learn(now - started)
         self._budget.learn(reply, started, now)
-        if isinstance(reply, BatchReply) and reply.status == LIMITED:
-            self._budget.refused(replies.retry_after(reply), now)
+        if isinstance(reply, BatchReply) and reply.limited:
+            self._budget.refused(reply.retry_after, now)
         self._tell(reply, started, now)
         self._wake.up()
 
@@ -188,9 +186,7 @@ class Line:
             self._metrics.quota_remaining.set(self._budget.remaining)
         if company:
             self._metrics.isolation_calls.inc()
-        heard = (
-            reply.headers.get("x-hubspot-correlation-id") if isinstance(reply, BatchReply) else None
-        )
+        heard = reply.correlation_id if isinstance(reply, BatchReply) else None
         log.info(
             "call_answered",
             object=object_of(call),

@@ -8,7 +8,6 @@ from service.core.hubspot.answers import (
     BatchReply,
     Detail,
     Problem,
-    document,
     name_of,
     objects,
     problem,
@@ -18,8 +17,8 @@ from tests.strategies import JSON
 
 def test_a_body_that_is_no_object_is_no_document():
     for body in (b"", b"<html>", b"[1]", b'{"a":', b"\xff", b"null"):
-        assert document(BatchReply(200, {}, body)) is None
-    assert document(BatchReply(200, {}, b'{"a":1}')) == {"a": 1}
+        assert BatchReply(200, {}, body).document is None
+    assert BatchReply(200, {}, b'{"a":1}').document == {"a": 1}
 
 
 def test_the_array_inside_the_message_is_read_before_the_nested_errors():

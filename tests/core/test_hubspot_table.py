@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from service.core.hubspot import replies
+from service.core.hubspot import lookups, replies
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Applied, Stale
@@ -147,8 +147,8 @@ def test_a_recorded_answer_gets_its_verdicts(name):
 def test_a_recorded_look_up_of_a_missing_key():
     call = _call("read", "email", ("meows@loudly.lol", {}))
 
-    assert replies.read_keys(call, _recorded("207-read-missing-by-idproperty")) == (
-        replies.Missing(),
+    assert lookups.read_keys(call, _recorded("207-read-missing-by-idproperty")) == (
+        lookups.Missing(),
     )
 
 

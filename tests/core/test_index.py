@@ -5,12 +5,11 @@ import pytest
 from service.core.events.order_event import RECORD_ID
 from service.core.hubspot.answers import problem
 from service.core.hubspot.calls import BatchCall, Input
-from service.core.hubspot.index import Index
 
 
 def _index(*keys, id_property="k", endpoint="upsert"):
     inputs = tuple(Input(key, key, f"t.{n}", {}) for n, key in enumerate(keys))
-    return Index(BatchCall(endpoint, id_property, inputs, b""))
+    return BatchCall(endpoint, id_property, inputs, b"").index
 
 
 def _result(key=None, record="17", **more):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.events.order_event import RECORD_ID
-from service.core.hubspot import calls, replies
+from service.core.hubspot import calls, lookups, replies
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
@@ -76,7 +76,7 @@ def test_reading_is_total(reply, endpoint, number, id_property):
     """Any answer: a verdict for every input, a sentence with every refusal, never an exception."""
     call = _call(number, endpoint, id_property)
 
-    for verdicts in (replies.read(call, reply), replies.read_keys(call, reply)):
+    for verdicts in (replies.read(call, reply), lookups.read_keys(call, reply)):
         assert len(verdicts) == number
         for verdict in verdicts:
             if isinstance(verdict, Rejected | Retryable | Refused | Halted):
@@ -111,7 +111,7 @@ def test_an_archive_is_done_by_a_204_alone(body, status):
 
     for raw in (orjson.dumps(body), b"", b" "):
         said = BatchReply(status, {}, raw)
-        assert replies.vague(said)
+        assert lookups.vague(said)
         assert not any(isinstance(v, Applied) for v in replies.read(call, said))
     done = replies.read(call, BatchReply(204, {}, b""))
     assert done == (Applied("A-0", None), Applied("A-1", None))
@@ -128,12 +128,12 @@ def test_only_a_2xx_applies(reply):
 
 @given(_envelopes(), st.sampled_from([200, 207]))
 def test_an_order_is_gone_only_when_hubspot_says_that_it_is_not_found(body, status):
-    found = replies.read_keys(_call(endpoint="read"), _reply(body, status))
+    found = lookups.read_keys(_call(endpoint="read"), _reply(body, status))
 
     errors = body.get("errors")
     said = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
     if not any(e.get("category") == "OBJECT_NOT_FOUND" for e in said):
-        assert not any(isinstance(f, replies.Missing) for f in found)
+        assert not any(isinstance(f, lookups.Missing) for f in found)
 
 
 @pytest.mark.parametrize("twice", [1, 2, 3])
@@ -175,12 +175,12 @@ def test_the_events_own_choice_of_property_is_its_own_fault():
     + [("Wed, 21 Oct 2026 07:28:00 GMT", None), ("٧", None)],
 )
 def test_retry_after_is_seconds_or_nothing(value, seconds):
-    assert replies.retry_after(BatchReply(503, {"retry-after": value}, b"")) == seconds
+    assert BatchReply(503, {"retry-after": value}, b"").retry_after == seconds
 
 
 def test_a_read_that_failed_leaves_no_doubt():
     for reply in (NoReply("timed out", sent=True), BatchReply(502, {}, b""), _reply([])):
-        for verdict in replies.read_keys(_call(endpoint="read"), reply):
+        for verdict in lookups.read_keys(_call(endpoint="read"), reply):
             assert isinstance(verdict, Retryable)
             assert not verdict.ambiguous
 

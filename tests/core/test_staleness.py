@@ -10,7 +10,7 @@ from hypothesis import given
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
-from service.core.hubspot.replies import Missing
+from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import (
     Holding,
     holdings,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from service.core.graph.steps import Reply
 from service.core.hubspot import associations, replies
-from service.core.hubspot.answers import BatchReply, correlation_id, document
+from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.associations import LinkCall
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Applied, Rejected, Verdict
@@ -25,12 +25,12 @@ def of_links(call: LinkCall, reply: Reply) -> Sequence[Verdict]:
     shared = replies.about_the_call(call, reply)
     if shared is not None:
         return [shared] * call.size
-    if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
+    if not isinstance(reply, BatchReply) or not reply.accepted:
         return [_about_links(verdict) for verdict in replies.read(_as_records(call), reply)]
     if call.endpoint == "archive" and reply.status == 204:
         return [Applied(pair.target, None) for pair in call.pairs]
-    body = document(reply) or {}
-    return associations.made(call, body, reply.status, correlation_id(reply))
+    body = reply.document or {}
+    return associations.made(call, body, reply.status, reply.correlation_id)
 
 
 def _as_records(call: LinkCall) -> BatchCall:

@@ -14,8 +14,8 @@ from service.core.graph.orders import RECORDS
 from service.core.graph.reading import links_of
 from service.core.graph.steps import Step, each_alone
 from service.core.graph.work import Work, unresolved
-from service.core.hubspot import calls, replies
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot import calls, lookups
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, holdings, made_or_written_since
 from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Verdict
 from service.core.reasons import Code
@@ -79,7 +79,7 @@ def own_lines(
     )
     answers = (yield reads) if reads else ()
     for some, call, reply in zip(groups, reads, answers, strict=True):
-        values = replies.read_values(call, reply, line_id_property)
+        values = lookups.read_values(call, reply, line_id_property)
         for record_id, value in zip(some, values, strict=True):
             _sort(holders[record_id], record_id, value, found)
     return found
@@ -133,7 +133,7 @@ def _named(works: Sequence[Work], line_id_property: str) -> Step[list[tuple[Work
         keys = [line_id(work.own_key or "", key) for work, key in some]
         call = calls.look_up(LINE_ITEMS, line_id_property, keys)
         (reply,) = yield (call,)
-        for (work, key), known in zip(some, replies.read_keys(call, reply), strict=True):
+        for (work, key), known in zip(some, lookups.read_keys(call, reply), strict=True):
             match known:
                 case Found(record_id):
                     going.append((work, key, record_id))

@@ -17,7 +17,7 @@ from service.core.graph.reading import links_of
 from service.core.graph.steps import Step, beside, each_alone
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot import associations
-from service.core.hubspot.answers import BatchReply, document
+from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.associations import (
     MADE_AT_MOST,
     REMOVED_AT_MOST,
@@ -92,7 +92,7 @@ def _types(
     if known is not None and wanted <= known.keys():
         return known
     (reply,) = yield (ListCall("labels", "orders", kind),)
-    body = document(reply) if isinstance(reply, BatchReply) and reply.status == 200 else None
+    body = reply.document if isinstance(reply, BatchReply) and reply.status == 200 else None
     read = labels_of(body or {})
     # A pair of types has a plain type at least: a list of nothing is no list.
     if not read:

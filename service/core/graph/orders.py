@@ -14,9 +14,9 @@ from service.core.events.order_event import Operation
 from service.core.graph import judging
 from service.core.graph.steps import Step, each_alone
 from service.core.graph.work import Work
-from service.core.hubspot import calls, replies, staleness
+from service.core.hubspot import calls, lookups, staleness
 from service.core.hubspot.calls import Record
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, moment
 from service.core.hubspot.verdicts import Applied, Rejected, Verdict
 from service.core.reasons import Code, Reason
@@ -85,7 +85,7 @@ def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:
             by_event=some[0].chosen,
         )
         (reply,) = yield (call,)
-        for work, known in zip(some, replies.read_keys(call, reply), strict=True):
+        for work, known in zip(some, lookups.read_keys(call, reply), strict=True):
             if isinstance(known, Found):
                 _refuse(work, known.record_id)
 
@@ -164,7 +164,7 @@ def find_own_keys(works: Sequence[Work], configured: str) -> Step[None]:
                 by_event=some[0].chosen,
             )
             (reply,) = yield (call,)
-            held = replies.read_values(call, reply, configured)
+            held = lookups.read_values(call, reply, configured)
             for work, known in zip(some, held, strict=True):
                 _name(work, known, configured)
 
@@ -193,8 +193,8 @@ def find_orders(works: Sequence[Work], id_property: str, configured: str) -> Ste
             calls.find(keys, id_property, properties=[configured]), by_event=some[0].chosen
         )
         (reply,) = yield (call,)
-        found = replies.read_keys(call, reply)
-        held = replies.read_values(call, reply, configured)
+        found = lookups.read_keys(call, reply)
+        held = lookups.read_values(call, reply, configured)
         for work, known, own in zip(some, found, held, strict=True):
             match known:
                 case Found(record_id):

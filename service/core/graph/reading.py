@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from service.core.graph.steps import Step
 from service.core.graph.work import Work
 from service.core.hubspot import associations
-from service.core.hubspot.answers import BatchReply, document
+from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.associations import READ_AT_MOST, Linked
 
 
@@ -21,8 +21,8 @@ def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked,
         answers = yield calls
         wanted = []
         for call, reply in zip(calls, answers, strict=True):
-            fine = isinstance(reply, BatchReply) and 200 <= reply.status < 300
-            body = document(reply) if fine and isinstance(reply, BatchReply) else None
+            fine = isinstance(reply, BatchReply) and reply.accepted
+            body = reply.document if fine and isinstance(reply, BatchReply) else None
             found = associations.found(call, body or {})
             for pair in call.pairs:
                 page = found.get(pair.origin)

@@ -23,7 +23,7 @@ from service.core.graph.steps import Step
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot import calls, staleness
 from service.core.hubspot.associations import Linked
-from service.core.hubspot.replies import Missing
+from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Stale, Verdict
 from service.core.reasons import Code

@@ -10,7 +10,7 @@ from service.core.graph.directory import Directory
 from service.core.graph.pipelines import OrderPipeline, StageIds, Unknown, pipelines_of, resolve
 from service.core.graph.steps import Reply, Step
 from service.core.graph.work import Work, unresolved
-from service.core.hubspot.answers import BatchReply, document
+from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.requests import ListCall
 from service.core.hubspot.verdicts import Rejected
 from service.core.reasons import Code, Reason
@@ -58,7 +58,7 @@ def _stages(work: Work) -> list[Stage]:
 def _read(reply: Reply) -> tuple[OrderPipeline, ...] | None:
     if not isinstance(reply, BatchReply) or reply.status != 200:
         return None
-    body = document(reply)
+    body = reply.document
     return None if body is None else pipelines_of(body)
 
 

@@ -20,10 +20,10 @@ from service.core.graph.directory import Directory
 from service.core.graph.orders import RECORDS, Names
 from service.core.graph.steps import Reply, Step, each_alone
 from service.core.graph.work import Ambiguous, Answer, Work
-from service.core.hubspot import calls, replies
-from service.core.hubspot.answers import BatchReply, document, name_of, objects
+from service.core.hubspot import calls, lookups
+from service.core.hubspot.answers import BatchReply, name_of
 from service.core.hubspot.calls import BatchCall, Record
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.verdicts import Applied, Cause, Refused, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
 from service.core.waiting.parts import PartStatus
@@ -228,12 +228,12 @@ def _call(targets: Sequence[Target]) -> BatchCall:
 
 
 def _read(targets: Sequence[Target], call: BatchCall, reply: Reply) -> list[Answer]:
-    known: list[Answer] = list(replies.read_keys(call, reply))
-    if not isinstance(reply, BatchReply) or not 200 <= reply.status < 300:
+    known: list[Answer] = list(lookups.read_keys(call, reply))
+    if not isinstance(reply, BatchReply) or not reply.accepted:
         return known
     at_name = {target.value: at for at, target in enumerate(targets)}
     by = targets[0].by
-    for result in objects(document(reply) or {}, "results"):
+    for result in reply.results:
         record_id = name_of(result.get("id"))
         for name in _names(result, by) if record_id is not None else ():
             at = at_name.get(as_named(by, name))
@@ -250,7 +250,7 @@ def _read_alone(target: Target, call: BatchCall, reply: Reply) -> Answer:
     (known,) = _read([target], call, reply)
     if not _says_nothing(known) or not isinstance(reply, BatchReply):
         return known
-    ids = {name_of(each.get("id")) for each in objects(document(reply) or {}, "results")} - {None}
+    ids = {name_of(each.get("id")) for each in reply.results} - {None}
     if len(ids) == 1:
         return Found(str(ids.pop()))
     return Ambiguous() if ids else known

@@ -10,7 +10,7 @@ from typing import Final
 
 from service.core.events.events import Contribution
 from service.core.events.graph import Lines, Link, Target, Unlink
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.verdicts import (
     Applied,
     Cause,

@@ -6,11 +6,12 @@ Its modules:
     calls      Batch -> BatchCall
     answers    the bytes of a reply -> what HubSpot said
     requests   every request that HubSpot is sent, as data
-    index      what an answer names -> which record of the call
     verdicts   what one answer says of one slot
     accusations  which records of a refused call its answer accuses, and of what
     blame      an error -> who is at fault: the record, the call, the set-up
+    refusals   what an answer says of a call as a whole
     replies    BatchCall + (BatchReply | NoReply) -> a Verdict for every slot
+    lookups    the answer to a read -> what HubSpot holds under every key
     staleness  what a replayed event may still write
     flows      the calls that one batch takes
     throttles  a 429: which limit, until when, who may be using it

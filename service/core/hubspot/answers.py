@@ -1,13 +1,15 @@
 """BatchReply bytes -> what HubSpot said, with every field optional.
 
 HubSpot's error entries omit any field freely (its error-handling guide says so, and recordings agree), a
-gateway's 5xx may be HTML, a 2xx may be empty. Nothing in here decides; it only finds things.
+gateway's 5xx may be HTML, a 2xx may be empty. Nothing in here decides; it only finds things. A reply is
+read once: whoever judges it asks the reply itself, and it keeps what it has read.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -19,16 +21,9 @@ _COORDINATES = re.compile(
     r" on \S+\. \S+ already has that value\.?",
     re.DOTALL,
 )
+# Of a number of seconds that is worth reading.
+_DIGITS: Final = 9
 _QUOTED = re.compile(r'Property "(?P<name>[^"]+)" does not exist\.?')
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchReply:
-    """HubSpot's answer to one call, as it came. Header names in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +63,61 @@ class Problem:
     scopes: tuple[str, ...] = ()
 
 
-def document(reply: BatchReply) -> dict[str, Any] | None:
-    """The body as an object; None where it is not one (HTML, empty, cut off)."""
-    try:
-        body = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
+# No slots: what was read is kept.
+@dataclass(frozen=True, eq=False)
+class BatchReply:
+    """HubSpot's answer to one call, as it came. Header names in lower case."""
 
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
-def correlation_id(reply: BatchReply) -> str | None:
-    """What HubSpot's support asks for; the header and the body carry the same."""
-    return reply.headers.get("x-hubspot-correlation-id")
+    @property
+    def accepted(self) -> bool:
+        """A 2xx: it speaks record by record."""
+        return 200 <= self.status < 300
+
+    @property
+    def limited(self) -> bool:
+        """A 429: more calls than allowed."""
+        return self.status == 429
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What HubSpot's support asks for; the header and the body carry the same."""
+        return self.headers.get("x-hubspot-correlation-id")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds, where the answer holds them. Documented for 477 only; honoured wherever it stands."""
+        value = self.headers.get("retry-after", "")
+        read = value.isascii() and value.isdigit() and len(value) <= _DIGITS
+        return float(value) if read else None
+
+    @cached_property
+    def document(self) -> dict[str, Any] | None:
+        """The body as an object; None where it is not one (HTML, empty, cut off)."""
+        try:
+            body = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return None
+        return body if isinstance(body, dict) else None
+
+    @cached_property
+    def results(self) -> tuple[dict[str, Any], ...]:
+        """The records that a 2xx tells of."""
+        return tuple(objects(self.document or {}, "results"))
+
+    @cached_property
+    def errors(self) -> tuple[Problem, ...]:
+        """The error entries of a 2xx."""
+        entries = objects(self.document or {}, "errors")
+        return tuple(problem(entry, self.correlation_id) for entry in entries)
+
+    @cached_property
+    def refusal(self) -> Problem | None:
+        """What it says of a call that HubSpot did not take; None where the body is none of its own."""
+        return None if self.document is None else problem(self.document, self.correlation_id)
 
 
 def objects(body: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:

@@ -5,16 +5,19 @@ nothing (rudder-transformer#5147). So there is none: a retry is the same slots e
 
 Every write carries an attempt-unique `objectWriteTraceId`: without it one bad record refuses the whole
 batch. The key is repeated inside `properties`: HubSpot returns only what was set, and without the key a
-result could not be matched to its record (HubSpot's order of results is not the order of inputs).
+result could not be matched to its record (HubSpot's order of results is not the order of inputs): which
+record an answer means is found by trace id, by key, by record id, never by position.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, assert_never
 
 import orjson
 
 from service.core.events.order_event import RECORD_ID, Operation
+from service.core.hubspot.answers import Problem, name_of
 from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
 
@@ -34,7 +37,60 @@ class Input(NamedTuple):
     values: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """Where in a call a record stands, by all that an answer may name it by.
+
+    HubSpot may have normalised a key before it gives it back.
+    """
+
+    def __init__(self, inputs: Sequence[Input], id_property: str, endpoint: Endpoint) -> None:
+        self._id_property, self._endpoint = id_property, endpoint
+        self._by_trace = {i.trace: at for at, i in enumerate(inputs) if i.trace}
+        self._by_id = {i.id: at for at, i in enumerate(inputs)}
+        self._inputs = inputs
+        self._by_folded: dict[str, int | None] | None = None
+
+    def named(self, said: Problem) -> list[int]:
+        """Every input that an error names; one entry may name many."""
+        if said.traces:
+            return [self._by_trace[t] for t in said.traces if t in self._by_trace]
+        return [at for at in (self._key(i) for i in said.ids) if at is not None]
+
+    def result(self, result: Mapping[str, Any]) -> int | None:
+        """The input that a result answers; None for a stranger or a result without an id."""
+        record_id = name_of(result.get("id"))
+        if record_id is None:
+            return None
+        # Any JSON: what is no text is no trace.
+        trace = result.get("objectWriteTraceId")
+        if isinstance(trace, str) and (at := self._by_trace.get(trace)) is not None:
+            return at
+        if self._id_property == RECORD_ID or self._endpoint == "archive":
+            return self._by_id.get(record_id)
+        properties = result.get("properties")
+        key = name_of(properties.get(self._id_property)) if isinstance(properties, dict) else None
+        return None if key is None else self._key(key)
+
+    def _key(self, key: str) -> int | None:
+        at = self._by_id.get(key)
+        return at if at is not None else self._folded().get(_fold(key))
+
+    def _folded(self) -> Mapping[str, int | None]:
+        """Keys as HubSpot may have normalised them; those that fold to one value identify nobody."""
+        if self._by_folded is None:
+            self._by_folded = {}
+            for at, sent in enumerate(self._inputs):
+                folded = _fold(sent.id)
+                self._by_folded[folded] = None if folded in self._by_folded else at
+        return self._by_folded
+
+
+def _fold(key: str) -> str:
+    return key.strip().casefold()
+
+
+# No slots: the index is made once.
+@dataclass(frozen=True, eq=False)
 class BatchCall:
     """One HTTP request as data: POST …/batch/<endpoint> with `body`."""
 
@@ -57,6 +113,11 @@ class BatchCall:
     def name(self) -> str:
         """Its kind, in metrics and logs."""
         return self.endpoint
+
+    @cached_property
+    def index(self) -> Index:
+        """Its records, by all that an answer may name them by."""
+        return Index(self.inputs, self.id_property, self.endpoint)
 
     @property
     def by_record_id(self) -> bool:

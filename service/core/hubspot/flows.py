@@ -12,10 +12,10 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
 from service.core.events.order_event import RECORD_ID, Operation
-from service.core.hubspot import calls, replies, staleness
+from service.core.hubspot import calls, lookups, replies, staleness
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Applied, Stale, Verdict
 from service.core.waiting.backlog import Batch
@@ -60,7 +60,7 @@ def _without_overtaken(
 
 def _archive_by_key(batch: Batch, keys: list[str], *, by_event: bool) -> Flow:
     search = calls.chosen(calls.find(keys, batch.id_property), by_event=by_event)
-    known = replies.read_keys(search, (yield search))
+    known = lookups.read_keys(search, (yield search))
     found = [(key, k.record_id) for key, k in zip(keys, known, strict=True) if isinstance(k, Found)]
     archived: dict[str, Verdict] = {}
     if found:
@@ -74,12 +74,12 @@ def _archive(found: Sequence[tuple[str, str]], id_property: str) -> Flow:
     call = calls.archive(found, id_property)
     reply = yield call
     verdicts = replies.read(call, reply)
-    if not replies.vague(reply):
+    if not lookups.vague(reply):
         return verdicts
     ids = [record_id for _, record_id in found]
     look = calls.find(ids, RECORD_ID)
-    known = replies.read_keys(look, (yield look))
-    return tuple(map(replies.read_back, ids, verdicts, known))
+    known = lookups.read_keys(look, (yield look))
+    return tuple(map(lookups.read_back, ids, verdicts, known))
 
 
 def _archived(key: str, known: Found | Missing | Verdict, archived: dict[str, Verdict]) -> Verdict:

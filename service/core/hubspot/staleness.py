@@ -15,11 +15,10 @@ from typing import Any
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation
-from service.core.hubspot import replies
-from service.core.hubspot.answers import BatchReply, NoReply, document, objects
+from service.core.hubspot import lookups
+from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
-from service.core.hubspot.index import Index
-from service.core.hubspot.replies import Found, Missing
+from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.verdicts import Verdict
 
 
@@ -42,11 +41,10 @@ def holdings(
     call: BatchCall, reply: BatchReply | NoReply
 ) -> tuple[Holding | Missing | Verdict, ...]:
     """What a batch/read says of every key: its record with histories, that there is none, or a failure."""
-    known = replies.read_keys(call, reply)
-    body = document(reply) if isinstance(reply, BatchReply) else None
-    index, records = Index(call), dict[int, Holding]()
-    for result in objects(body or {}, "results"):
-        if (at := index.result(result)) is not None:
+    known = lookups.read_keys(call, reply)
+    records: dict[int, Holding] = {}
+    for result in reply.results if isinstance(reply, BatchReply) else ():
+        if (at := call.index.result(result)) is not None:
             records[at] = _holding(result)
     return tuple(records[at] if isinstance(k, Found) else k for at, k in enumerate(known))
 

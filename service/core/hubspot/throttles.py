@@ -10,8 +10,7 @@ The three shapes of a 429 name the limit by `policyName`, by their words, or not
 from dataclasses import dataclass, replace
 from typing import Final
 
-from service.core.hubspot.answers import BatchReply, NoReply, correlation_id, document, problem
-from service.core.hubspot.replies import retry_after
+from service.core.hubspot.answers import BatchReply, NoReply, Problem
 
 DAILY: Final = "DAILY"
 BURST: Final = "TEN_SECONDLY_ROLLING"
@@ -70,11 +69,11 @@ def throttle_of(
     reply: BatchReply | NoReply, window: float, ours: int, limit: int
 ) -> Throttle | None:
     """What a 429 says; None for any other answer. `window`: seconds of the burst limit."""
-    if not isinstance(reply, BatchReply) or reply.status != 429:
+    if not isinstance(reply, BatchReply) or not reply.limited:
         return None
-    said = problem(document(reply) or {}, correlation_id(reply))
+    said = reply.refusal or Problem(correlation_id=reply.correlation_id)
     policy = said.policy if said.policy in POLICIES else _by_words(said.message)
-    seconds = retry_after(reply)
+    seconds = reply.retry_after
     if seconds is None and policy != DAILY:
         seconds = window
     return Throttle(policy, said.message, seconds, ours, limit, said.correlation_id)
