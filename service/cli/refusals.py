@@ -15,6 +15,7 @@ from service.dead_letters.approving import PlanError
 from service.dead_letters.looker import DeadLettersError, LockedOutError
 from service.dead_letters.moving import ExportError
 from service.dead_letters.sender import NotSentError
+from service.hubspot.enquirer import NotLetInError, NotReachedError, TurnedDownError
 from service.orders.sending import NoOutcomeError
 from service.rabbitmq.errors import (
     AMQPError,
@@ -78,6 +79,15 @@ _PERMISSION: Final = (
 )
 _REACH: Final = "check ORDERSYNC_RABBITMQ__URL and the way there; `ordersync doctor` looks closer"
 
+_LET_IN: Final = (
+    "copy the private app's access token anew into ORDERSYNC_HUBSPOT__TOKEN or its file, and see its scopes; "
+    "`ordersync doctor` and `ordersync setup` name them"
+)
+_HUBSPOT: Final = (
+    "see that HTTPS to it is let out, and what ORDERSYNC_HUBSPOT__BASE_URL says; a 5xx is HubSpot's own: "
+    "status.hubspot.com"
+)
+
 # The first that fits: a NotPermittedError is a TopologyError, too.
 _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], ...]] = (
     ((NotPermittedError, LockedOutError), Exit.NOT_AUTHORISED, "{}", ""),
@@ -102,6 +112,9 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
         "RabbitMQ does not let this user in: {}",
         _CREDENTIALS,
     ),
+    ((NotLetInError,), Exit.NOT_AUTHORISED, "{}", _LET_IN),
+    ((NotReachedError,), Exit.UNREACHABLE, "{}", _HUBSPOT),
+    ((TurnedDownError,), Exit.FAILED, "HubSpot refused: {}", ""),
     ((NoBroker, NoOutcomeError), Exit.UNREACHABLE, "{}", ""),
     (
         (ChannelAccessRefused,),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dlq, doctor, publish, schema, send, service, topology, twin
+from service.cli import dlq, doctor, orders, publish, schema, send, service, topology, twin
 from service.watch.version import installed
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("check-config", short_help="Check the configuration, offline, and pr
 app.command()(doctor.doctor)
 app.command(short_help="Send one order's event, and wait for its outcome.")(send.send)
 app.command()(publish.publish)
+app.command(short_help="List the pipelines of orders and their stages.")(orders.pipelines)
+app.add_typer(orders.app, name="orders")
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")
 app.add_typer(dlq.app, name="dlq")

@@ -19,6 +19,10 @@ Its rooms, in the order of an event's life; each room's first page lists its mod
     settlement    Verdict -> Finish | PutBack -> Settlement
     letters       dead letters: written, read back, found, replayed, explained
 
+Beside that life:
+
+    account       what a person asks of the account: lists, searches, definitions
+
 And the words that all of them use:
 
     policies      what the set-up decides

@@ -6,6 +6,7 @@ the date like everything else in the dated one.
 
 from typing import Literal, assert_never
 
+from service.core.account.questions import Define, Defined, Listing, Question, Sought
 from service.core.hubspot.associations import LinkCall
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.requests import Call, ListCall
@@ -14,7 +15,7 @@ Method = Literal["GET", "POST"]
 _FIRST = "v3"
 
 
-def address_of(call: Call, api_version: str) -> tuple[Method, str]:
+def address_of(call: Call | Question, api_version: str) -> tuple[Method, str]:
     """The method and path of a request."""
     match call:
         case BatchCall():
@@ -23,8 +24,21 @@ def address_of(call: Call, api_version: str) -> tuple[Method, str]:
             return "POST", f"{_links_path(call.object, call.to, api_version)}/batch/{call.endpoint}"
         case ListCall():
             return "GET", _list_path(call, api_version)
+        case Listing():
+            return "GET", records_path(call.object, api_version)
+        case Sought():
+            return "POST", f"{records_path(call.object, api_version)}/search"
+        case Defined() | Define():
+            return _definitions_address(call, api_version)
         case unreachable:
             assert_never(unreachable)
+
+
+def _definitions_address(call: Defined | Define, api_version: str) -> tuple[Method, str]:
+    path = f"{_path('properties', 'v3', api_version)}/{call.object}"
+    if isinstance(call, Define):
+        return "POST", path
+    return "GET", f"{path}/{call.name}" if call.name else path
 
 
 def _list_path(call: ListCall, api_version: str) -> str:

@@ -4,11 +4,13 @@ One call, one request: no retries here (core.settlement.retries decides). How a 
 """
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from service.core.account.questions import Defined, Listing, Question
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.requests import Call, ListCall
@@ -49,7 +51,7 @@ class HubSpot:
     ) -> None:
         await self._http.aclose()
 
-    async def send(self, call: Call) -> BatchReply | NoReply:
+    async def send(self, call: Call | Question) -> BatchReply | NoReply:
         """One request. NoReply where no whole answer came within the deadline; never raises for HubSpot's sake."""
         try:
             # The token's refresh is within it.
@@ -66,7 +68,7 @@ class HubSpot:
                         "content-type": "application/json",
                     },
                     query=_query(call),
-                    body=None if isinstance(call, ListCall) else call.body,
+                    body=None if isinstance(call, ListCall | Listing | Defined) else call.body,
                 )
         except TimeoutError:
             return NoReply(f"no answer within {self._timeout:g} s", sent=True)
@@ -76,6 +78,8 @@ class HubSpot:
         return await self._token.renew()
 
 
-def _query(call: Call) -> dict[str, str] | None:
+def _query(call: Call | Question) -> Mapping[str, str] | None:
+    if isinstance(call, Listing):
+        return call.query
     archived = isinstance(call, BatchCall) and call.archived
     return {"archived": "true"} if archived else None

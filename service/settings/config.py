@@ -44,6 +44,7 @@ from service.settings.sections import (
     Named,
     RabbitMQ,
     Retry,
+    Unkeyed,
 )
 
 ACK_TIMEOUT: Final = (
@@ -137,6 +138,13 @@ class BrokerSettings(FileSettings):
     """For the commands that only speak to RabbitMQ: who declares queues needs no HubSpot token."""
 
     rabbitmq: RabbitMQ
+
+
+class AccountSettings(_FromOutside):
+    """For the commands that only ask HubSpot: nobody has to name a RabbitMQ, or how orders are identified."""
+
+    hubspot: Unkeyed
+    log: Log = Log()
 
 
 class Settings(_FromOutside):

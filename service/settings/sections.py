@@ -259,6 +259,12 @@ class HubSpotSettings(_Section):
         return token
 
 
+class Unkeyed(HubSpot):
+    """The account for what only asks it: what identifies an order may still be open."""
+
+    id_property: Name | None = None  # type: ignore[assignment]
+
+
 class Identifying(_Section):
     """What of the HubSpot section a publisher may know; the rest of it is not looked at."""
 

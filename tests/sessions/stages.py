@@ -19,11 +19,23 @@ from service.rabbitmq import topology
 from service.settings.sections import RabbitMQ
 from service.twin import TwinOptions
 from service.twin.pytest_plugin import running_twin
+from tests.orders.conftest import OPEN, PIPELINE, SHIPPED, put
 from tests.sessions.pages import ROOT
 from tests.sessions.shell import Shell
 
 PATIENCE = 120.0  # seconds for the demo to have shown all
 ID_PROPERTY = "shop_order_id"
+SHOP_OPENED = 1_795_341_600_000  # 2026-11-22T10:00:00Z
+IN_PIPELINE = {"hs_pipeline": PIPELINE, "hs_currency_code": "EUR"}
+ORDERS = {
+    "A-1": {"hs_order_name": "Trail shoes, blue", "hs_total_price": "89.90"}
+    | {**IN_PIPELINE, "hs_pipeline_stage": SHIPPED},
+    "A-2": {"hs_order_name": "Tent pegs", "hs_total_price": "9.50"}
+    | {**IN_PIPELINE, "hs_pipeline_stage": OPEN},
+    "A-3": {"hs_order_name": "Tent", "hs_total_price": "129.00"}
+    | {**IN_PIPELINE, "hs_pipeline_stage": SHIPPED},
+    "A-4": {"hs_order_name": "Map, large"},
+}
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -94,8 +106,22 @@ def restricted() -> Iterator[Shell]:
             yield shell
 
 
+@contextmanager
+def shop() -> Iterator[Shell]:
+    """A HubSpot with a few orders, and the settings that lead to it; no RabbitMQ."""
+    with running_twin(TwinOptions(unique=(ID_PROPERTY,), calls=190, start_ms=SHOP_OPENED)) as twin:
+        put(twin.url, ORDERS)
+        environment = _environment(
+            ORDERSYNC_HUBSPOT__BASE_URL=twin.url,
+            ORDERSYNC_HUBSPOT__TOKEN="t",
+            ORDERSYNC_HUBSPOT__ID_PROPERTY=ID_PROPERTY,
+        )
+        with Shell(ROOT, environment) as shell:
+            yield shell
+
+
 STAGES: Mapping[str, Callable[[], AbstractContextManager[Shell]]] = {
-    stage.__name__: stage for stage in (checkout, folder, kept, restricted)
+    stage.__name__: stage for stage in (checkout, folder, kept, restricted, shop)
 }
 
 

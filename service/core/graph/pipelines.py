@@ -43,11 +43,11 @@ class Unknown:
 
 def pipelines_of(body: Mapping[str, Any]) -> tuple[OrderPipeline, ...]:
     """The pipelines of a GET …/pipelines/<object>, the default one first; archived ones are left out."""
-    entries = sorted(_living(body, "results"), key=_place)
+    entries = sorted(_living(body, "results"), key=place_of)
     return tuple(
         OrderPipeline(
             _named(entry),
-            tuple(_named(each) for each in sorted(_living(entry, "stages"), key=_place)),
+            tuple(_named(each) for each in sorted(_living(entry, "stages"), key=place_of)),
         )
         for entry in entries
     )
@@ -89,7 +89,8 @@ def _living(body: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
     return [entry for entry in entries if name_of(entry.get("id")) is not None]
 
 
-def _place(entry: Mapping[str, Any]) -> int:
+def place_of(entry: Mapping[str, Any]) -> int:
+    """Its `displayOrder`."""
     order = entry.get("displayOrder")
     return order if type(order) is int else 0
 

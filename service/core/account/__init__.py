@@ -1,0 +1,12 @@
+"""What a person asks of the account, and how its answers read: lists, searches, definitions. Nothing in here writes.
+
+Its modules:
+
+    definitions  the properties of an object type, as the account defines them
+    questions    every request of the reading commands, as data
+    filters      filters as one writes them -> HubSpot's filter groups
+    search       a search, page by page, beyond the end of HubSpot's own paging
+    orders       a record of an answer -> a row
+    stages       the pipelines and stages of orders, as rows
+    patience     what an answer is worth: a document, another try, or an end
+"""
