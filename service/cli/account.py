@@ -11,7 +11,7 @@ from service.cli.printing import say
 
 if TYPE_CHECKING:
     from service.hubspot.enquirer import Enquirer
-    from service.settings.sections import HubSpot
+    from service.settings.sections import HubSpotSettings
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ CallsPerWindow = Annotated[
 ]
 
 
-def account() -> "HubSpot":
+def account() -> "HubSpotSettings":
     """How to reach the account: the settings of HubSpot alone.
 
     Raises:
@@ -40,7 +40,9 @@ def account() -> "HubSpot":
 
 
 def asked(
-    settings: "HubSpot", story: "Callable[[Enquirer], Awaitable[T]]", calls: int | None = None
+    settings: "HubSpotSettings",
+    story: "Callable[[Enquirer], Awaitable[T]]",
+    calls: int | None = None,
 ) -> T:
     """Run a story that asks HubSpot.
 

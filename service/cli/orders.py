@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.core.account.orders import OrderRow
     from service.hubspot.enquirer import Enquirer
     from service.orders.reading import Orders, Wanted
-    from service.settings.sections import HubSpot
+    from service.settings.sections import HubSpotSettings
 
 app = typer.Typer(help="The orders that HubSpot holds.", no_args_is_help=True)
 
@@ -137,7 +137,7 @@ def _print(
 
 async def _told(
     enquirer: "Enquirer",
-    settings: "HubSpot",
+    settings: "HubSpotSettings",
     ask: "Callable[[Orders], AsyncIterator[OrderRow]]",
     output: Spread,
 ) -> int:

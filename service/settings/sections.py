@@ -259,7 +259,7 @@ class HubSpotSettings(_Section):
         return token
 
 
-class Unkeyed(HubSpot):
+class Unkeyed(HubSpotSettings):
     """The account for what only asks it: what identifies an order may still be open."""
 
     id_property: Name | None = None  # type: ignore[assignment]

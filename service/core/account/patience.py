@@ -13,9 +13,6 @@ from service.core.hubspot.answers import (
     BatchReply,
     NoReply,
     Problem,
-    correlation_id,
-    document,
-    problem,
 )
 from service.core.hubspot.throttles import DAILY, SECONDLY, Throttle, throttle_of
 
@@ -83,9 +80,9 @@ def worth(reply: BatchReply | NoReply, tries: int, window: float) -> Worth:
         return _throttled(throttle, tries, window)
     if reply.status in FAILURES or reply.status >= 500:
         return _again(tries, NotReached(f"HubSpot answers {reply.status}: {_said(reply).message}"))
-    if not 200 <= reply.status < 300:
+    if not reply.accepted:
         return _refused(reply)
-    if (body := document(reply)) is not None:
+    if (body := reply.document) is not None:
         return Told(body)
     return _again(tries, NotReached("HubSpot's answer is no JSON object: some proxy's, perhaps"))
 
@@ -115,5 +112,5 @@ def _again(tries: int, ended: NotReached, seconds: float | None = None) -> AskAg
 
 
 def _said(reply: BatchReply) -> Problem:
-    said = problem(document(reply) or {}, correlation_id(reply))
+    said = reply.refusal or Problem()
     return said if said.message else replace(said, message=f"status {reply.status}")
