@@ -25,6 +25,7 @@ from service.hubspot.addresses import address_of
 from service.hubspot.client import HubSpot
 from service.hubspot.token import token_of
 from service.rabbitmq import topology
+from service.rabbitmq.announcer import Announcer
 from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
@@ -101,6 +102,7 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(service.consumer.run()),
+                tasks.create_task(service.announcer.run()),
                 tasks.create_task(
                     probes.serve(settings.http.host, settings.http.port, service, metrics)
                 ),
@@ -134,6 +136,7 @@ class Service:
             arrived=self._arrive,
             lost=self._lose,
         )
+        self.announcer = Announcer(url, settings.rabbitmq.operations_exchange)
         shell = self._shell(publisher, hubspot, name)
         if traces is not None:
             shell = _traced(shell, traces, settings)
@@ -157,6 +160,7 @@ class Service:
             stamp=stamp,
             jitter=random.random,
             name=name,
+            announce=self.announcer.tell,
             leased=self.consumer.leased,
         )
 

@@ -13,6 +13,7 @@ Its modules:
     publisher  outcomes and dead letters -> RabbitMQ, confirmed
     confirms   the publishing connection's frames -> the fate of each message
     confirmed  messages -> RabbitMQ, confirmed, for who has time: files, letters
+    announcer  what people are told of at once -> RabbitMQ, beside everything else
     overhearing  outcomes as they are published, heard beside their readers
     topology   exchanges, queues and bindings as data
 """

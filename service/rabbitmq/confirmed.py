@@ -56,6 +56,8 @@ class NotTakenError(Exception):
         # The others fail because the channel is gone, after the broker said what was wrong with one.
         self.follows = isinstance(error, RuntimeError)
         self.unrouted = isinstance(error, PublishError | ChannelNotFoundEntity)
+        # It may have it, or take it later.
+        self.unanswered = isinstance(error, TimeoutError | RuntimeError)
 
 
 async def _nothing(number: int) -> None:

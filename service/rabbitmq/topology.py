@@ -54,9 +54,10 @@ Argument = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A durable topic exchange."""
+    """A durable topic exchange. `optional`: nothing is lost without it."""
 
     name: str
+    optional: bool = False
     kind: str = "exchange"
 
     @property
@@ -77,6 +78,7 @@ class Queue:
 
     name: str
     arguments: Mapping[str, Argument]
+    optional: bool = False
     kind: str = "queue"
 
     @property
@@ -102,6 +104,7 @@ class Binding:
     exchange: str
     queue: str
     routing_key: str
+    optional: bool = False
     kind: str = "binding"
 
     @property
@@ -158,6 +161,7 @@ class Topology:
                 Exchange(names.dead_letters_exchange),
                 Exchange(names.outcomes_exchange),
                 Exchange(names.exchange),
+                Exchange(names.operations_exchange, optional=True),
             ),
             queues=(
                 Queue(names.dead_letters_queue, kept),
@@ -193,7 +197,11 @@ async def check(url: str, wanted: Topology) -> None:
     answers = await _each(url, wanted, passive=True)
     refused = [fault for _, fault in answers if isinstance(fault, NotPermittedError)]
     _raise(refused)
-    missing = [f"{part.kind} {part.name}" for part, fault in answers if fault is not None]
+    missing = [
+        f"{part.kind} {part.name}"
+        for part, fault in answers
+        if fault is not None and not part.optional
+    ]
     if missing:
         raise TopologyError(
             f"missing on the broker: {', '.join(missing)}; run `ordersync topology apply` with a "

@@ -126,6 +126,11 @@ class Named(_Section):
         description="topic exchange of the dead letters; routing key = reason code",
     )
     dead_letters_queue: Name = Field("orders.dead-letters", description="queue of all dead letters")
+    operations_exchange: Name = Field(
+        "orders.operations",
+        description="topic exchange of what people are told at once: `paused`, `resumed`, `dead_letters`; "
+        "bind a queue of your own",
+    )
 
     @field_validator("queues")
     @classmethod
@@ -153,6 +158,11 @@ class Named(_Section):
     @classmethod
     def _dead_letters_queue_apart(cls, name: str, info: ValidationInfo) -> str:
         return _distinct(name, info, "queues", "results_queue")
+
+    @field_validator("operations_exchange")
+    @classmethod
+    def _operations_apart(cls, name: str, info: ValidationInfo) -> str:
+        return _distinct(name, info, "exchange", "outcomes_exchange", "dead_letters_exchange")
 
 
 class RabbitMQ(Named, _Address):

@@ -13,7 +13,7 @@ from service.core.reasons import Reason
 from service.shell.line import Line
 from service.shell.ports import Shell
 from service.shell.wake import Wake
-from service.watch.metrics import Metrics
+from service.watch.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -26,13 +26,11 @@ class Gatekeeper:
         desk: Desk,
         line: Line,
         shell: Shell,
-        metrics: Metrics,
-        id_property: str,
+        tally: Tally,
         resumed: Callable[[], None],
     ) -> None:
         self._resumed = resumed
-        self._desk, self._line, self._shell, self._metrics = desk, line, shell, metrics
-        self._id_property = id_property
+        self._desk, self._line, self._shell, self._tally = desk, line, shell, tally
         self._channels, self._probes = Wake(), Wake()
 
     def up(self) -> None:
@@ -44,12 +42,7 @@ class Gatekeeper:
         """A pause begins, or HubSpot is to be asked whether one should."""
         self._probes.up()
         if isinstance(trouble, Pause):
-            pause = trouble
-            reason = pause.reason
-            self._metrics.pauses.begin(reason.code, self._shell.now)
-            log.error(
-                "intake_paused", reason=reason.code, message=reason.message, seconds=pause.seconds
-            )
+            self._tally.paused(trouble, self._shell.now, self._shell.stamp())
 
     async def channels(self) -> None:
         """Give back what was held too long, and consume again when nothing stands in the way."""
@@ -77,14 +70,10 @@ class Gatekeeper:
         found = await self._probe(question.where)
         match self._desk.answered(question, found, self._shell.now()):
             case Resumed(seconds):
-                self._metrics.pauses.end()
+                self._tally.resumed(seconds, self._shell.stamp())
                 self._resumed()
-                log.info("intake_resumed", after=round(seconds, 1))
-            case ProbeFailed(reason, seconds):
-                self._metrics.pauses.begin(reason.code, self._shell.now)
-                log.warning(
-                    "probe_failed", reason=reason.code, message=reason.message, seconds=seconds
-                )
+            case ProbeFailed() as failed:
+                self._tally.probe_failed(failed, self._shell.now, self._shell.stamp())
             case Pause() as pause:
                 self.told(pause)
             case None:

@@ -32,7 +32,8 @@ class Pipeline:
 
     def __init__(self, policies: Policies, shell: Shell, metrics: Metrics) -> None:
         self.desk = Desk(policies, shell.name)
-        self._policies, self._shell, self._tally = policies, shell, Tally(metrics)
+        self._policies, self._shell = policies, shell
+        self._tally = Tally(metrics, shell.name, shell.announce)
         self._wake, self._answering = Wake(), Wake()
         self._line = Line(
             shell.send,
@@ -43,9 +44,7 @@ class Pipeline:
             wake=self._wake,
             metrics=metrics,
         )
-        self._gate = Gatekeeper(
-            self.desk, self._line, shell, metrics, policies.id_property, self._wake.up
-        )
+        self._gate = Gatekeeper(self.desk, self._line, shell, self._tally, self._wake.up)
         metrics.held_events.set_function(lambda: self.desk.held)
         metrics.in_flight_records.set_function(lambda: self.desk.in_flight)
         metrics.oldest_held_seconds.set_function(lambda: self.desk.age(shell.now()))

@@ -16,6 +16,10 @@ async def _at_once() -> None:
     pass
 
 
+def _unheard(_: Outgoing) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Shell:
     """The world, as the pipeline needs it."""
@@ -34,4 +38,6 @@ class Shell:
     name: str
     # Returns while the broker knows us as the owner.
     leased: Callable[[], Awaitable[None]] = _at_once
+    # People are told; returns at once.
+    announce: Callable[[Outgoing], None] = _unheard
     traced: Callable[[Batch, Awaitable[None]], Coroutine[Any, Any, None]] | None = None

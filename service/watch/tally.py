@@ -1,7 +1,7 @@
-"""What is said of what was done: the settlement's metrics and its one canonical log line."""
+"""What is said of what was done: metrics, one canonical log line a settlement, and what people are told at once."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, assert_never
 
@@ -11,8 +11,12 @@ from service.core.desk import Read
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution
 from service.core.events.malformed import Malformed
+from service.core.hubspot.pauses import Pause
 from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
 from service.core.intake.crashes import Suspected
+from service.core.intake.gate import ProbeFailed
+from service.core.outgoing import Outgoing
+from service.core.settlement.announcements import Announcements
 from service.core.settlement.closing import Closing
 from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import Settlement
@@ -32,8 +36,9 @@ ISOLATION: Final = "isolation"
 class Tally:
     """Counts in batches: a label look-up costs a tenth of what an event may."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, name: str, announce: Callable[[Outgoing], None]) -> None:
+        self._metrics, self._announce = metrics, announce
+        self._announcements = Announcements(name)
         self._received: Counter[str] = Counter()
 
     def read(self, read: Read) -> None:
@@ -73,6 +78,30 @@ class Tally:
             if isinstance(step, PutBack):
                 self._metrics.retries.labels(_cause(verdict)).inc()
 
+    def paused(self, pause: Pause, now: Callable[[], float], stamp: datetime) -> None:
+        """Calls stop. `now` tells for how long."""
+        reason = pause.reason
+        self._metrics.pauses.begin(reason.code, now)
+        log.error(
+            "intake_paused", reason=reason.code, message=reason.message, seconds=pause.seconds
+        )
+        self._tell(self._announcements.paused(reason, stamp))
+
+    def probe_failed(self, found: ProbeFailed, now: Callable[[], float], stamp: datetime) -> None:
+        """Calls stay stopped, perhaps for another reason."""
+        reason = found.reason
+        self._metrics.pauses.begin(reason.code, now)
+        log.warning(
+            "probe_failed", reason=reason.code, message=reason.message, seconds=found.seconds
+        )
+        self._tell(self._announcements.paused(reason, stamp))
+
+    def resumed(self, seconds: float, stamp: datetime) -> None:
+        """Calls go on."""
+        self._metrics.pauses.end()
+        log.info("intake_resumed", after=round(seconds, 1))
+        self._tell(self._announcements.resumed(seconds, stamp))
+
     def settled(self, closing: Closing, stamp: datetime) -> None:
         """Outcomes and dead letters are confirmed."""
         events: dict[str, list[str | None]] = {}
@@ -93,6 +122,12 @@ class Tally:
         log.info("events_settled", records=len(closing.finished), **events)
         for failure in _failures(closing.settlements):
             log.warning("events_failed", **failure)
+        self._tell(*self._announcements.failed(closing.settlements, stamp))
+
+    def _tell(self, *announcements: Outgoing | None) -> None:
+        for each in announcements:
+            if each is not None:
+                self._announce(each)
 
     def _count_received(self) -> None:
         for operation, count in self._received.items():

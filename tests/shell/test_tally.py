@@ -39,7 +39,9 @@ def test_an_outcomes_age_counts_from_the_publish_where_that_is_told(
     assert isinstance(malformed, Malformed)
     metrics = Metrics()
 
-    Tally(metrics).settled(Closing(1, 0.0, (conclude_malformed(malformed, SETTLED),)), SETTLED)
+    Tally(metrics, "t", lambda _: None).settled(
+        Closing(1, 0.0, (conclude_malformed(malformed, SETTLED),)), SETTLED
+    )
 
     body, _ = metrics.render()
     (total,) = (

@@ -6,5 +6,6 @@ Its modules:
     outcome       the outcome as it is published: the documents of its schema
     receipts  the parts of an outcome: what became of each line and link
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
+    announcements  what people are told of at once
     closing   Settlements that end together: publish, ack, go on
 """
