@@ -41,6 +41,7 @@ def test_the_default_names_are_the_promised_ones():
         "orders.events",
         "orders.outcomes",
         "orders.dead-letters",
+        "orders.operations",
     }
     assert [queue.name for queue in wanted.queues] == [
         "orders.dead-letters",
@@ -219,3 +220,17 @@ async def test_a_user_who_may_not_configure_is_told_what_to_do(broker, amqp_url)
         await check(url, wanted)
     finally:
         broker.ctl("delete_user", user)
+
+
+async def test_who_only_checks_starts_without_the_exchange_that_nothing_is_lost_without(amqp_url):
+    """An upgrade finds the broker as the version before declared it."""
+    wanted = Topology.of(names(amqp_url))
+    await declare(amqp_url, wanted)
+    async with channel_of(amqp_url) as channel:
+        await channel.exchange_delete("orders.operations")
+    await check(amqp_url, wanted)
+
+    async with channel_of(amqp_url) as channel:
+        await channel.exchange_delete("orders.outcomes")
+    with pytest.raises(TopologyError, match="missing on the broker: exchange orders.outcomes;"):
+        await check(amqp_url, wanted)
