@@ -232,5 +232,5 @@ async def test_who_only_checks_starts_without_the_exchange_that_nothing_is_lost_
 
     async with channel_of(amqp_url) as channel:
         await channel.exchange_delete("orders.outcomes")
-    with pytest.raises(TopologyError, match="missing on the broker: exchange orders.outcomes;"):
+    with pytest.raises(TopologyError, match=r"missing on the broker: exchange orders\.outcomes;"):
         await check(amqp_url, wanted)
