@@ -19,6 +19,7 @@ Each room's first page lists its modules. From the wall outwards:
     orders          one order, or many: sent, looked up, listed, searched
     app             the composition root: wiring, signals, the order of the end
     doctor          what `ordersync doctor` examines
+    setup           from an account and a token to settings that work
     demo            `make demo`
     cli, __main__   arguments -> one of the stories above; exit codes
     clock           the only reading of the wall clock

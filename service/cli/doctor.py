@@ -43,10 +43,10 @@ def doctor(
     logs.for_command(settings.log)
     findings = asyncio.run(_examined(settings, management, told=output is Output.TABLE))
     if output is not Output.TABLE:
-        show([_row(finding) for finding in findings], output)
+        show([row(finding) for finding in findings], output)
     troubles = [EXITS[finding.trouble] for finding in findings if finding.trouble]
     say(f"{len(troubles)} of {len(findings)} need mending" if troubles else "all is well")
-    raise typer.Exit(max(troubles, key=_gravity, default=Exit.DONE))
+    raise typer.Exit(max(troubles, key=gravity, default=Exit.DONE))
 
 
 async def _examined(settings: "Settings", management: str | None, *, told: bool) -> "list[Finding]":
@@ -56,23 +56,26 @@ async def _examined(settings: "Settings", management: str | None, *, told: bool)
     async for finding in examine(settings, management):
         findings.append(finding)
         if told:
-            _tell(finding)
+            tell(finding)
     return findings
 
 
-def _gravity(code: Exit) -> int:
+def gravity(code: Exit) -> int:
     """What is not reached says nothing of itself: first things first."""
     return (Exit.DONE, Exit.FAILED, Exit.NOT_AUTHORISED, Exit.UNREACHABLE).index(code)
 
 
-def _tell(finding: "Finding") -> None:
-    marks = MARKS if (sys.stdout.encoding or "").lower().startswith("utf") else PLAIN
-    typer.echo(f"{marks[finding.mark]} {finding.subject:<10}{visible(finding.found)}")
+def tell(finding: "Finding", *, err: bool = False) -> None:
+    """A line for it, and one for what to do; `err`: beside data."""
+    encoding = (sys.stderr if err else sys.stdout).encoding or ""
+    marks = MARKS if encoding.lower().startswith("utf") else PLAIN
+    typer.echo(f"{marks[finding.mark]} {finding.subject:<10}{visible(finding.found)}", err=err)
     if finding.fix is not None:
-        typer.echo(f"  {'':<10}-> {visible(finding.fix)}")
+        typer.echo(f"  {'':<10}-> {visible(finding.fix)}", err=err)
 
 
-def _row(finding: "Finding") -> dict[str, str | None]:
+def row(finding: "Finding") -> dict[str, str | None]:
+    """For programs."""
     return {
         "state": finding.mark,
         "subject": finding.subject,

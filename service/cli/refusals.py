@@ -29,6 +29,7 @@ from service.rabbitmq.errors import (
 )
 from service.rabbitmq.topology import NotPermittedError, TopologyError
 from service.settings.misconfiguration import ConfigurationError
+from service.setup.account import SetupError
 from service.watch.probes import ProbesError
 
 
@@ -101,6 +102,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
             PlanError,
             NotSentError,
             ExportError,
+            SetupError,
         ),
         Exit.FAILED,
         "{}",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dlq, doctor, orders, publish, schema, send, service, topology, twin
+from service.cli import dlq, doctor, orders, publish, schema, send, service, setup, topology, twin
 from service.watch.version import installed
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command(short_help="See it work: a private RabbitMQ and a local HubSpot.")(s
 app.command("check-config", short_help="Check the configuration, offline, and print it.")(
     service.check_config
 )
+app.command(short_help="Look at a HubSpot account, and print the settings for it.")(setup.setup)
 app.command()(doctor.doctor)
 app.command(short_help="Send one order's event, and wait for its outcome.")(send.send)
 app.command()(publish.publish)

@@ -279,7 +279,7 @@ def test_an_answer_is_worth_a_document_another_try_or_an_end():
     )
     scopes = {"context": {"requiredGranularScopes": ["a.read"]}}
     assert worth(reply(403, message="no", **scopes), 1, 10) == NotAllowed(
-        "the token lacks a scope: no", ("a.read",)
+        "the token lacks a scope (a.read): no", ("a.read",)
     )
     assert worth(reply(404), 1, 10) == TurnedDown(404, "status 404")
 

@@ -120,8 +120,22 @@ def shop() -> Iterator[Shell]:
             yield shell
 
 
+@contextmanager
+def fresh() -> Iterator[Shell]:
+    """An empty folder and a RabbitMQ with nothing in it; no account, no settings but the broker's URL."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ordersync-session-") as name,
+        lend(say=lambda _: None, environment={"PATH": os.environ["PATH"]}) as broker,
+        Shell(
+            Path(name),
+            _environment(ORDERSYNC_RABBITMQ__URL=broker.url, ORDERSYNC_HTTP__PORT="0"),
+        ) as shell,
+    ):
+        yield shell
+
+
 STAGES: Mapping[str, Callable[[], AbstractContextManager[Shell]]] = {
-    stage.__name__: stage for stage in (checkout, folder, kept, restricted, shop)
+    stage.__name__: stage for stage in (checkout, folder, kept, restricted, shop, fresh)
 }
 
 

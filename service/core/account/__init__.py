@@ -4,6 +4,7 @@ Its modules:
 
     definitions  the properties of an object type, as the account defines them
     questions    every request of the reading commands, as data
+    keys         which property identifies orders, and which their lines
     filters      filters as one writes them -> HubSpot's filter groups
     search       a search, page by page, beyond the end of HubSpot's own paging
     orders       a record of an answer -> a row

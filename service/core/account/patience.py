@@ -93,7 +93,8 @@ def _refused(reply: BatchReply) -> NotLetIn | NotAllowed | TurnedDown:
         case 401:
             return NotLetIn(f"HubSpot does not accept the token: {said.message}")
         case 403:
-            return NotAllowed(f"the token lacks a scope: {said.message}", said.scopes)
+            needed = f" ({', '.join(said.scopes)})" if said.scopes else ""
+            return NotAllowed(f"the token lacks a scope{needed}: {said.message}", said.scopes)
         case status:
             return TurnedDown(status, said.message)
 

@@ -93,7 +93,7 @@ def converted(name: str, given: Any, hint: Any) -> Any:
             return converted(name, given, choices[0])
         case origin if origin is tuple:
             listed = given if isinstance(given, list | tuple) else str(given).split(",")
-            return tuple(converted(name, each, choices[0]) for each in listed)
+            return tuple(converted(name, each, choices[0]) for each in listed if each != "")
         case origin if origin is bool:
             return _truth(name, given)
         case origin if origin in (int, float, str):

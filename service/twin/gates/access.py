@@ -44,8 +44,11 @@ class Access:
 def needed_scopes(call: Call) -> tuple[str, ...]:
     """The scopes a call needs: of its object type, and of the other one where it links two.
 
-    UNKNOWN for associations: the specification lists dozens of alternatives per endpoint.
+    UNKNOWN for associations: the specification lists dozens of alternatives per endpoint. Definitions are made with
+    the schema's scope: on deals a token that may write records was answered 403 (reported).
     """
+    if call.group == "properties" and not call.reads and call.kind:
+        return (f"crm.schemas.{call.kind.name}.write",)
     right = "read" if call.reads else "write"
     return tuple(kind.scope(right) for kind in (call.kind, call.end) if kind)
 
