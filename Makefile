@@ -24,10 +24,12 @@ demo:  ## a private RabbitMQ, a local HubSpot and the real service, live, from n
 	$(MAKE) --silent --no-print-directory .venv/.$$needs
 	@$(BIN)/ordersync demo $(ARGS)
 
+# Most of a test run is waiting: two workers, each with a RabbitMQ of its own, halve it. WORKERS=0 runs in one process.
+WORKERS ?= 2
 # WIRE_SEEDS=2000 runs the whole service over that many wires that stall, end, alarm and reorder (30 else).
 .PHONY: test
 test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" to choose)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # FAULT_SECONDS (a broker), FAULT_SEEDS, FAULT_BROKERS, FAULT_NAMES, FAULT_EVENTS: tests/faults/matrix.py.
 .PHONY: test-faults
