@@ -6,6 +6,7 @@ when the budget has room. A flow's second call, a renewed token's and a probe's 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
 from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
-from service.core.hubspot.throttles import Began, Over, Spell, Throttles, throttle_of
+from service.core.hubspot.throttles import POLICIES, Began, Over, Spell, Throttles, throttle_of
 from service.core.hubspot.verdicts import Fate
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
@@ -54,6 +55,8 @@ class Line:
         self._concurrency = Concurrency(concurrency)
         self._conversations = 0
         self._throttles = Throttles()
+        for limit in POLICIES:
+            metrics.throttled.labels(limit).set_function(partial(self._throttled_by, limit))
 
     def wait(self, now: float) -> float:
         """Seconds until a batch may leave; FOREVER = when one that is on its way has its verdicts."""
@@ -65,6 +68,10 @@ class Line:
     def throttle(self) -> Spell | None:
         """The limit of HubSpot's that holds calls up now."""
         return self._throttles.spell(self._now())
+
+    def _throttled_by(self, limit: str) -> float:
+        spell = self.throttle()
+        return float(spell is not None and spell.throttle.policy == limit)
 
     async def converse(
         self, flow: Step[tuple[Fate, ...]], why: str, company: int, permit: Permit
@@ -159,7 +166,6 @@ class Line:
         match self._throttles.note(reply, heard, started, now):
             case Began(spell):
                 said = spell.throttle
-                self._metrics.throttled.labels(said.policy).set(1)
                 log.warning(
                     "throttled",
                     policy=said.policy,
@@ -169,7 +175,6 @@ class Line:
                     correlation_id=said.correlation_id,
                 )
             case Over(spell, seconds):
-                self._metrics.throttled.labels(spell.throttle.policy).set(0)
                 log.info("throttle_over", after=round(seconds, 1), answers=spell.answers)
             case None:
                 pass

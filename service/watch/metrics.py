@@ -113,7 +113,9 @@ class Metrics:
         self.pauses = PauseMetrics(PREFIX, (code for code in Code if code.kind.pauses))
         self.registry.register(self.pauses)
         self.throttled = self._gauge(
-            "throttled", "1 from HubSpot's first 429 until a call gets through.", "policy"
+            "throttled",
+            "1 from HubSpot's first 429 until a call gets through, of the limit told last.",
+            "policy",
         )
         for policy in POLICIES:
             self.throttled.labels(policy)

@@ -90,6 +90,21 @@ def test_it_begins_once_and_is_over_with_the_first_call_that_left_after_the_last
     assert throttles.note(WELL, None, 8.0, 9.0) is None
 
 
+def test_another_limit_is_told_anew_and_the_throttle_goes_on():
+    throttles, day = Throttles(), limited("You have reached your daily limit.")
+
+    throttles.note(limited(), read(limited()), 0.0, 1.0)
+    told = throttles.note(day, read(day), 2.0, 3.0)
+    again = throttles.note(day, read(day), 4.0, 5.0)
+    over = throttles.note(WELL, None, 6.0, 7.0)
+
+    assert isinstance(told, Began)
+    assert (told.spell.throttle.policy, told.spell.answers, told.spell.since) == ("DAILY", 2, 1.0)
+    assert again is None
+    assert isinstance(over, Over)
+    assert (over.seconds, over.spell.answers) == (6.0, 3)
+
+
 def test_where_nobody_has_called_since_nobody_knows():
     throttles = Throttles()
     throttles.note(limited(), read(limited()), 0.0, 1.0)

@@ -9,6 +9,8 @@ from service.twin.pytest_plugin import running_twin
 from tests.end_to_end.night import night
 from tests.stage import event
 
+LIMITS = ("TEN_SECONDLY_ROLLING", "DAILY")
+
 
 async def test_a_429_storm_is_told_at_its_first_answer_and_when_it_is_over(
     amqp_url: str, tmp_path: Path
@@ -35,6 +37,23 @@ async def test_a_429_storm_is_told_at_its_first_answer_and_when_it_is_over(
     assert (throttled, over) == (1.0, 0.0)
     assert after == (200, [])
     assert [line["answers"] for line in at.lines("throttle_over")] == [2]
+
+
+async def test_a_storm_that_goes_on_for_another_limit_is_told_and_shown_as_that_one(
+    amqp_url: str, tmp_path: Path
+) -> None:
+    storm = (parse_fault("429 times=1"), parse_fault("429 policy=DAILY times=1"))
+    with running_twin(TwinOptions(calls=0, faults=storm)) as twin:
+        async with night(amqp_url, twin.url, tmp_path, HUBSPOT__WINDOW="1") as at:
+            await at.publish(event(1, "A-1", hs_order_name="Tent"))
+            await at.until(lambda: len(at.lines("throttled")) == 2)
+            during = [await at.metric("ordersync_throttled", policy=limit) for limit in LIMITS]
+            await at.until(lambda: bool(at.lines("throttle_over")))
+            after = [await at.metric("ordersync_throttled", policy=limit) for limit in LIMITS]
+
+    assert [line["policy"] for line in at.lines("throttled")] == ["TEN_SECONDLY_ROLLING", "DAILY"]
+    assert during == [0.0, 1.0]
+    assert after == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def _is_daily(said: Problem) -> bool:
 
 def _limited(said: Problem, status: int, after: float | None) -> Verdict:
     if _is_daily(said):
-        message = "HubSpot's daily limit is used up; it is given out again at midnight in the portal's time zone"
+        message = "HubSpot's daily limit is used up; it is given out again at midnight in the account's time zone"
         return Halted(_reason(Code.DAILY_LIMIT, message, status, said), after)
     message = f"HubSpot's limit: {said.message}" if said.message else "HubSpot's limit was reached"
     return Retryable(_reason(Code.THROTTLED, message, status, said), Cause.THROTTLE, after)

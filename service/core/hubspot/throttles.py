@@ -1,8 +1,8 @@
 """HubSpot's 429, told from the first one on: which limit, until when, and who may be using it.
 
-Law: a throttle begins with the first 429 and is over with the first other answer to a call that left
-after the last 429. It decides nothing: when a call may leave is the budget's to say, when intake stops
-is core.pauses'.
+Law: a throttle begins with the first 429, is told anew when a 429 names another limit, and is over with
+the first other answer to a call that left after the last 429. It decides nothing: when a call may leave is
+the budget's to say, when intake stops is core.pauses'.
 
 The three shapes of a 429 name the limit by `policyName`, by their words, or not at all (docs/hubspot.md).
 """
@@ -96,7 +96,7 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The first 429."""
+    """The first 429 of this limit."""
 
     spell: Spell
 
@@ -133,7 +133,8 @@ class Throttles:
                 self._spell = Spell(throttle, now, now, 1)
                 return Began(self._spell)
             self._spell = replace(spell, throttle=throttle, last=now, answers=spell.answers + 1)
-            return None
+            other = throttle.policy != spell.throttle.policy
+            return Began(self._spell) if other else None
         if spell is None or isinstance(reply, NoReply) or left < spell.last:
             return None
         self._spell = None
