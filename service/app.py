@@ -21,12 +21,14 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.policies import Policies
 from service.core.reasons import Kind
+from service.core.settlement.journal import groups
 from service.hubspot.addresses import address_of
 from service.hubspot.client import HubSpot
 from service.hubspot.token import token_of
 from service.rabbitmq import topology
 from service.rabbitmq.announcer import Announcer
 from service.rabbitmq.consumer import Consumer
+from service.rabbitmq.journal import JournalWriter
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
 from service.settings.sections import HubSpotSettings
@@ -86,6 +88,9 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
     name = f"{os.uname().nodename[:40]}-{secrets.token_hex(4)}"
     publisher = Publisher(url, _exchanges(settings), name=name)
     metrics = metrics or Metrics()
+    journal = await JournalWriter.of(
+        settings.journal, url, name, metrics.journal_dropped.inc, declare=settings.rabbitmq.declare
+    )
     async with AsyncExitStack() as stack:
         hubspot = await stack.enter_async_context(
             HubSpot(
@@ -98,7 +103,7 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
         stack.push_async_callback(publisher.close)
         if (traces := _traces()) is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        service = Service(settings, publisher, hubspot, metrics, url, name, traces)
+        service = Service(settings, publisher, hubspot, metrics, url, name, traces, journal)
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(service.consumer.run()),
@@ -107,7 +112,11 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
                     probes.serve(settings.http.host, settings.http.port, service, metrics)
                 ),
             ]
+            if journal is not None:
+                beside.append(tasks.create_task(journal.run()))
             await service.pipeline.run(stop)
+            if journal is not None:
+                await journal.close()
             for task in beside:
                 task.cancel()
     log.info("service_stopped")
@@ -116,7 +125,7 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
 class Service:
     """The parts that run, and what they say of their health."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (all that there is comes together here)
         self,
         settings: Settings,
         publisher: Publisher,
@@ -125,6 +134,7 @@ class Service:
         url: str,
         name: str,
         traces: "Traces | None" = None,
+        journal: JournalWriter | None = None,
     ) -> None:
         self.publisher, self.metrics = publisher, metrics
         self.consumer = Consumer(
@@ -138,6 +148,10 @@ class Service:
         )
         self.announcer = Announcer(url, settings.rabbitmq.operations_exchange)
         shell = self._shell(publisher, hubspot, name)
+        if journal is not None:
+            shell = replace(shell, journal=lambda settled: journal.write(groups(settled)))
+            now = asyncio.get_running_loop().time
+            metrics.journal_waiting_seconds.set_function(lambda: journal.age(now()))
         if traces is not None:
             shell = _traced(shell, traces, settings)
         self.pipeline = Pipeline(_policies(settings), shell, metrics)

@@ -20,7 +20,8 @@ def show_topology(output: OutputOption = Output.TABLE) -> None:
     from service.rabbitmq.topology import Topology
     from service.settings.config import NameSettings
 
-    wanted = Topology.of(NameSettings.load().rabbitmq)
+    settings = NameSettings.load()
+    wanted = Topology.of(settings.rabbitmq, settings.journal)
     show(list(_rows(wanted)), output)
 
 
@@ -37,7 +38,7 @@ def apply(
 
     settings = BrokerSettings.load()
     logs.for_command(settings.log)
-    wanted = topology.Topology.of(settings.rabbitmq)
+    wanted = topology.Topology.of(settings.rabbitmq, settings.journal)
     url = settings.rabbitmq.url.get_secret_value()
     if dry_run:
         there = asyncio.run(topology.survey(url, wanted))

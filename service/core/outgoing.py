@@ -11,7 +11,7 @@ from typing import Any, Literal
 class Outgoing:
     """One message for one of our exchanges. Persistent and mandatory always; `message_id` is the shell's."""
 
-    exchange: Literal["outcomes", "dead_letters", "operations"]
+    exchange: Literal["outcomes", "dead_letters", "operations", "journal"]
     routing_key: str
     body: bytes
     content_type: str | None

@@ -97,7 +97,9 @@ async def _demo(broker: Broker, console: Console, *, keep: bool) -> int:
     async with asyncio.TaskGroup() as tasks:
         twin = tasks.create_task(serve(options, "127.0.0.1", 0, ready=ready.set_result))
         settings = _settings(broker, await ready)
-        await topology.declare(broker.url, topology.Topology.of(settings.rabbitmq))
+        await topology.declare(
+            broker.url, topology.Topology.of(settings.rabbitmq, settings.journal)
+        )
         if await _in_use(broker.url, settings.rabbitmq.queues[0]):
             _print(console, IN_USE)
             twin.cancel()

@@ -14,7 +14,7 @@ TIMEOUT = 10.0  # seconds, for each request
 async def examine(settings: Settings, management: str | None = None) -> AsyncIterator[Finding]:
     """All findings. `management`: the URL of RabbitMQ's management API where it is not the usual one."""
     reached = False
-    async for finding in rabbitmq.examine(settings.rabbitmq, management):
+    async for finding in rabbitmq.examine(settings.rabbitmq, settings.journal, management):
         reached = reached or (finding.subject == "topology" and finding.mark == "ok")
         yield finding
     used: frozenset[str] | Finding = frozenset()

@@ -10,6 +10,7 @@ import orjson
 from yarl import URL
 
 from service.core.hubspot.answers import NoReply
+from service.core.settlement.journal import JOURNAL
 from service.doctor.findings import Finding, Trouble, unseen, well
 from service.doctor.neighbours import neighbours
 from service.hubspot.http import Http
@@ -29,7 +30,7 @@ from service.rabbitmq.topology import (
     declare,
     survey,
 )
-from service.settings.sections import RabbitMQ
+from service.settings.sections import JournalSettings, RabbitMQ
 
 # dead-lettering at least once needs it.
 OLDEST: Final = (3, 10)
@@ -45,10 +46,12 @@ MISSPELT: Final = "if that one is meant, correct the name in ORDERSYNC_RABBITMQ_
 APPLY: Final = "run `ordersync topology apply` with a user that may configure"
 
 
-async def examine(settings: RabbitMQ, management: str | None) -> AsyncIterator[Finding]:
+async def examine(
+    settings: RabbitMQ, journal: JournalSettings, management: str | None
+) -> AsyncIterator[Finding]:
     """What is found on the broker; nothing but the first line where it cannot be reached."""
     url = settings.url.get_secret_value()
-    wanted = Topology.of(settings)
+    wanted = Topology.of(settings, journal)
     reached = await _reached(url)
     yield reached
     if reached.trouble is not None and reached.trouble is not Trouble.WRONG:
@@ -182,11 +185,19 @@ async def _seen_by_management(api: _Management, wanted: Topology) -> AsyncIterat
     for queue in wanted.queues[2:]:
         held = queues[queue.name]
         if isinstance(held, dict):
+            if queue.name == JOURNAL:
+                yield _journal(queue, held)
+                continue
             yield well(
                 "queue",
                 f"{queue.name}: {held.get('messages_ready', 0)} ready, "
                 f"{held.get('messages_unacknowledged', 0)} held, {held.get('consumers', 0)} consumers",
             )
+
+
+def _journal(wanted: Queue, held: Mapping[str, Any]) -> Finding:
+    kept = f"{wanted.arguments['x-max-age']} and {wanted.arguments['x-max-length-bytes']} bytes"
+    return well("journal", f"{JOURNAL}: {held.get('messages', 0)} groups of outcomes; {kept} kept")
 
 
 def _unharmed(queues: Mapping[str, Mapping[str, Any]]) -> Finding:
@@ -199,6 +210,9 @@ def _unharmed(queues: Mapping[str, Mapping[str, Any]]) -> Finding:
 
 def _harmful(queues: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, queue in queues.items():
+        # A copy with bounds of its own: a policy may tighten them.
+        if name == JOURNAL:
+            continue
         effective = queue.get("effective_policy_definition") or {}
         keys = sorted(HARMFUL.intersection(effective))
         if keys:

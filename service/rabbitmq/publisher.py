@@ -101,10 +101,18 @@ class _Outlet:
 
 
 class Publisher:
-    """`name` is unique to this process: it starts every message id."""
+    """`name` is unique to this process: it starts every message id. `backoff`: seconds between tries."""
 
-    def __init__(self, url: str, exchanges: Mapping[str, str], *, name: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        exchanges: Mapping[str, str],
+        *,
+        name: str,
+        backoff: Sequence[float] = BACKOFF,
+    ) -> None:
         self._url, self._exchanges, self._name = url, exchanges, name
+        self._backoff = backoff
         self._connections, self._publishes = count(1), count(1)
         self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
@@ -144,7 +152,7 @@ class Publisher:
         while left := await self._publish_once(left):
             if tries and tries % STUBBORN == 0:
                 await self.close()
-            await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
+            await asyncio.sleep(self._backoff[min(tries, len(self._backoff) - 1)])
             tries += 1
 
     async def _publish_once(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
@@ -180,8 +188,12 @@ class Publisher:
         """Say it when it begins, not for every message of every try."""
         trouble = None
         if (message := parcel.unroutable) is not None:
-            exchange = self._exchanges[message.exchange]
-            trouble = f"nothing is bound to {exchange} for {message.routing_key}"
+            exchange, key = self._exchanges[message.exchange], message.routing_key
+            trouble = (
+                f"nothing is bound to {exchange} for {key}"
+                if exchange
+                else f"there is no queue {key}"
+            )
         elif parcel.left:
             key = parcel.left[0].routing_key
             trouble = f"the broker refuses messages for {key}: the queue is full"

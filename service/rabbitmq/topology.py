@@ -2,8 +2,7 @@
 
 One law: nothing the broker does may lose an event, an outcome or a dead letter. Hence quorum
 queues everywhere, dead-lettering at least once (which needs reject-publish), and a delivery limit
-said aloud
-on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "delete on the first
+said aloud on every queue: RabbitMQ 4 has a default of 20, -1 means "unlimited" there and "delete on the first
 requeue" on 3.10. The same arguments are valid on 3.10 ... 4.3.
 """
 
@@ -16,6 +15,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
+from service.core.settlement.journal import JOURNAL
 from service.rabbitmq.connection import Session, session
 from service.rabbitmq.errors import (
     AMQPConnectionError,
@@ -25,12 +25,16 @@ from service.rabbitmq.errors import (
     ChannelPreconditionFailed,
     InvalidFrameError,
 )
-from service.settings.sections import Named
+from service.settings.sections import JournalSettings, Named
 
 # Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
 # what ends a message that kills its process, far above what restarts and pauses of a bad night
 # can cost.
 _INPUT_LIMIT: Final = 50
+# A stream drops whole segments of its log, and none that it still writes to (rabbitmq.com/docs/streams#retention):
+# of bytes, a hundredth of all, so that age and bytes are kept to a hundredth; RabbitMQ's own is the most.
+_SEGMENTS: Final = 100
+_SEGMENT_BYTES: Final = (1_000_000, 500_000_000)
 # Looking through dead letters returns them too: no number of looks may drop one.
 KEPT_LIMIT: Final = 1_000_000
 # seconds, to connect and for each declaration.
@@ -141,11 +145,28 @@ class Topology:
         return (*self.exchanges, *self.queues, *self.bindings)
 
     @classmethod
-    def of(cls, names: Named) -> Self:
+    def of_journal(cls, journal: JournalSettings | None) -> Self:
+        """The journal alone: nothing that must not be lost is in it, so that it may let its oldest go."""
+        if journal is None or not journal.enabled:
+            return cls((), (), ())
+        least, most = _SEGMENT_BYTES
+        arguments: Mapping[str, Argument] = {
+            "x-queue-type": "stream",
+            "x-max-age": journal.max_age,
+            "x-max-length-bytes": journal.most_bytes,
+            "x-stream-max-segment-size-bytes": min(
+                most, max(least, journal.most_bytes // _SEGMENTS)
+            ),
+        }
+        return cls((), (Queue(JOURNAL, arguments),), ())
+
+    @classmethod
+    def of(cls, names: Named, journal: JournalSettings | None = None) -> Self:
         """What the settings call for.
 
         The first input queue is bound to the input exchange and takes everything. Further ones are
-        declared and left unbound: what they take is for whoever added them to decide.
+        declared and left unbound: what they take is for whoever added them to decide. The journal is
+        written by its name (docs/adr/0024).
         """
         kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}
         taken: Mapping[str, Argument] = {
@@ -167,6 +188,7 @@ class Topology:
                 Queue(names.dead_letters_queue, kept),
                 Queue(names.results_queue, kept),
                 *(Queue(name, taken) for name in names.queues),
+                *cls.of_journal(journal).queues,
             ),
             bindings=(
                 Binding(names.dead_letters_exchange, names.dead_letters_queue, "#"),

@@ -40,6 +40,7 @@ from service.settings.sections import (
     HttpSettings,
     HubSpotSettings,
     Identifying,
+    JournalSettings,
     Log,
     Named,
     RabbitMQ,
@@ -132,12 +133,14 @@ class NameSettings(FileSettings):
     """For what only shows the names on the broker."""
 
     rabbitmq: Named = Named()
+    journal: JournalSettings = JournalSettings()
 
 
 class BrokerSettings(FileSettings):
     """For the commands that only speak to RabbitMQ: who declares queues needs no HubSpot token."""
 
     rabbitmq: RabbitMQ
+    journal: JournalSettings = JournalSettings()
 
 
 class AccountSettings(_FromOutside):
@@ -151,6 +154,7 @@ class Settings(_FromOutside):
     """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
 
     rabbitmq: RabbitMQ
+    journal: JournalSettings = JournalSettings()
     hubspot: HubSpotSettings
     batch: BatchSettings = BatchSettings()
     retry: Retry = Retry()
@@ -232,6 +236,7 @@ class Setting(NamedTuple):
 
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "rabbitmq": RabbitMQ,
+    "journal": JournalSettings,
     "hubspot": HubSpotSettings,
     "batch": BatchSettings,
     "retry": Retry,

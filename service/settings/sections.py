@@ -29,6 +29,7 @@ from service.settings import addresses
 from service.settings.misconfiguration import SECRETS_FOLDER, variable
 
 _OAUTH: Final = ("client_id", "client_secret", "refresh_token")
+_BYTES: Final = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _TOKEN: Final = re.compile(r"[!-~]+")
 
 
@@ -163,6 +164,35 @@ class Named(_Section):
     @classmethod
     def _operations_apart(cls, name: str, info: ValidationInfo) -> str:
         return _distinct(name, info, "exchange", "outcomes_exchange", "dead_letters_exchange")
+
+
+class JournalSettings(_Section):
+    """The stream that remembers every outcome: what `ordersync order` answers from.
+
+    Bounds are written as RabbitMQ writes them: https://www.rabbitmq.com/docs/streams#retention.
+    """
+
+    enabled: bool = Field(
+        True,
+        description="remember what became of every event in the stream `orders.journal`; no values "
+        "of properties are in it",
+    )
+    max_age: str = Field(
+        "7D",
+        pattern=r"^[1-9][0-9]{0,5}[YMDhms]$",
+        description="how long it is kept: a number and one of `Y`, `M`, `D`, `h`, `m`, `s`",
+    )
+    max_bytes: str = Field(
+        "2GB",
+        pattern=r"^[1-9][0-9]{0,11}(MB|GB|TB)?$",
+        description="how much disk it may take on each node: a number, with `MB`, `GB` or `TB` "
+        "behind it; the oldest goes first",
+    )
+
+    @property
+    def most_bytes(self) -> int:
+        """`max_bytes` as a number."""
+        return int(self.max_bytes.rstrip("MGTB")) * _BYTES[self.max_bytes.lstrip("0123456789")]
 
 
 class RabbitMQ(Named, _Address):

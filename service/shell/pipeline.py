@@ -126,8 +126,9 @@ class Pipeline:
                 await self._settle(closing)
 
     async def _settle(self, closing: Closing) -> None:
-        """Outcomes and dead letters confirmed, then the acks, then the lanes go on."""
+        """Outcomes and dead letters confirmed, a note in the journal, then the acks, then the lanes go on."""
         await self._shell.publish(closing.messages)
+        self._shell.journal(closing.settlements)
         await self._shell.ack(closing.deliveries)
         self._tally.settled(closing, self._shell.stamp())
         self._heard(self.desk.settled(closing, self._shell.now()))

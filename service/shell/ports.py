@@ -9,6 +9,7 @@ from service.core.events.deliveries import Delivery
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.requests import Call
 from service.core.outgoing import Outgoing
+from service.core.settlement.outcomes import Settlement
 from service.core.waiting.backlog import Batch
 
 
@@ -18,6 +19,10 @@ async def _at_once() -> None:
 
 def _unheard(_: Outgoing) -> None:
     pass
+
+
+def _not_kept(settlements: Sequence[Settlement]) -> None:
+    del settlements
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Shell:
     jitter: Callable[[], float]
     # Unique to this process: it starts every trace id.
     name: str
+    # Never waits and never fails.
+    journal: Callable[[Sequence[Settlement]], None] = _not_kept
     # Returns while the broker knows us as the owner.
     leased: Callable[[], Awaitable[None]] = _at_once
     # People are told; returns at once.

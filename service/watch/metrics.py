@@ -74,6 +74,13 @@ class Metrics:
         self.oldest_held_seconds = self._gauge(
             "oldest_held_seconds", "Age of the oldest event that is held, since its arrival."
         )
+        self.journal_dropped = self._counter(
+            "journal_dropped", "Outcomes that the journal could not take, and has not."
+        )
+        self.journal_waiting_seconds = self._gauge(
+            "journal_waiting_seconds",
+            "Age of the oldest write to the journal that is not confirmed.",
+        )
         self.held_events = self._gauge("held_events", "Events held: waiting or in flight.")
         self.in_flight_records = self._gauge(
             "in_flight_records", "Records sent to HubSpot and not answered."

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [speed memory latency start isolation graph]`: run them, print a table a benchmark."""
+"""`python -m tests.bench [speed journal memory latency start isolation graph]`: run them, print a table a benchmark."""
 
 import asyncio
 import statistics
@@ -33,16 +33,33 @@ def speed(ground: Ground) -> None:
     print(f"    median ratio {statistics.median(ratios):.2f} (target: at least 2.0)")
 
 
+def journal(ground: Ground) -> None:
+    """(g) What the journal costs: events per second with it over those without, turn by turn."""
+    number, ratios = 20_000, []
+    print(f"(g) journal: {number} events of as many orders, twin answers in 20 ms, no quota")
+    for turn in range(1, 6):
+        # Whoever comes second finds a warmer machine: they take turns at that, too.
+        pair = {}
+        for enabled in ("true", "false") if turn % 2 else ("false", "true"):
+            pair[enabled] = _ours(ground, number, ORDERSYNC_JOURNAL__ENABLED=enabled)
+        ratios.append(pair["true"] / pair["false"])
+        print(
+            f"    turn {turn}: with {pair['true']:6.0f}/s   without {pair['false']:6.0f}/s   "
+            f"ratio {ratios[-1]:.2f}"
+        )
+    print(f"    median ratio {statistics.median(ratios):.2f} (target: at least 0.95)")
+
+
 def _bare(ground: Ground, number: int) -> float:
     asyncio.run(fill(ground, events(number)))
     command = [sys.executable, "-m", "tests.bench.bare", ground.broker, str(number)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _ours(ground: Ground, number: int) -> float:
+def _ours(ground: Ground, number: int, **settings: str) -> float:
     asyncio.run(_drain_results(ground))
     asyncio.run(fill(ground, events(number)))
-    with ground.service():
+    with ground.service(**settings):
         return asyncio.run(_outcomes_per_second(ground, number))
 
 
@@ -167,6 +184,7 @@ def _purge(ground: Ground) -> None:
 
 BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
     "speed": (speed, ("--latency", "20", *PLAIN)),
+    "journal": (journal, ("--latency", "20", *PLAIN)),
     "memory": (memory, ("--latency", "20", *PLAIN)),
     "latency": (latency, ("--latency", "20", *PLAIN)),
     "start": (start, ("--latency", "20", "--limit", "0/10", "--journal", "calls")),

@@ -10,7 +10,7 @@ import pytest
 
 from service.broker import PrivateBroker
 from service.rabbitmq.topology import Topology
-from service.settings.sections import RabbitMQ
+from service.settings.sections import JournalSettings, RabbitMQ
 from tests.deploy.manifests import ROOT
 
 EXAMPLES = ROOT / "docs" / "producers"
@@ -21,7 +21,7 @@ JARS = ("amqp-client.jar", "slf4j-api.jar")  # Debian's: librabbitmq-client-java
 @pytest.fixture
 def topology() -> Topology:
     """What the defaults call for."""
-    return Topology.of(RabbitMQ(url="amqp://localhost"))
+    return Topology.of(RabbitMQ(url="amqp://localhost"), JournalSettings())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import orjson
 
 from service.broker import lend
 from service.rabbitmq import topology
-from service.settings.sections import RabbitMQ
+from service.settings.sections import JournalSettings, RabbitMQ
 from service.twin import TwinOptions
 from service.twin.pytest_plugin import running_twin
 from tests.orders.conftest import OPEN, PIPELINE, SHIPPED, put
@@ -44,6 +44,10 @@ def _environment(**more: str) -> dict[str, str]:
     return ours | {"PATH": path, "LC_ALL": "C.UTF-8", "COLUMNS": "80"} | more
 
 
+def _topology(url: str) -> topology.Topology:
+    return topology.Topology.of(RabbitMQ(url=url), JournalSettings())
+
+
 @contextmanager
 def checkout() -> Iterator[Shell]:
     """The repository, with `ordersync` on the PATH."""
@@ -63,7 +67,7 @@ def folder() -> Iterator[Shell]:
             for file in ("upsert", "update", "archive")
         )
         Path(name, "orders.ndjson").write_bytes(b"".join(orjson.dumps(x) + b"\n" for x in lines))
-        asyncio.run(topology.declare(broker.url, topology.Topology.of(RabbitMQ(url=broker.url))))
+        asyncio.run(topology.declare(broker.url, _topology(broker.url)))
         with Shell(Path(name), _environment(ORDERSYNC_RABBITMQ__URL=broker.url)) as shell:
             yield shell
 
@@ -91,7 +95,7 @@ def restricted() -> Iterator[Shell]:
         lend(say=lambda _: None, environment={"PATH": os.environ["PATH"]}) as broker,
         running_twin(TwinOptions(unique=(ID_PROPERTY,), scopes=scopes, calls=190)) as twin,
     ):
-        asyncio.run(topology.declare(broker.url, topology.Topology.of(RabbitMQ(url=broker.url))))
+        asyncio.run(topology.declare(broker.url, _topology(broker.url)))
         assert broker.ctl is not None
         broker.ctl("add_user", "ordersync", "secret")
         broker.ctl("set_permissions", "ordersync", "^$", ".*", ".*")

@@ -54,7 +54,8 @@ def looked(given: Settings, management: str | None = None) -> dict[str, Finding]
 
 
 def applied(url: str) -> Topology:
-    wanted = Topology.of(BrokerSettings(rabbitmq={"url": url}).rabbitmq)
+    given = BrokerSettings(rabbitmq={"url": url})
+    wanted = Topology.of(given.rabbitmq, given.journal)
     asyncio.run(declare(url, wanted))
     return wanted
 
@@ -311,6 +312,7 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
         names = {"queues": ["bestellung.eu"]}
         misspelt = looked(settings(node.url, twin.url, names), management)
 
+    assert "orders.journal: 0 groups of outcomes; 7D and 2000000000 bytes" in well["journal"].found
     assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
     assert harmed["policies"].trouble is Trouble.WRONG
     assert "message-ttl on orders.results by policy short" in harmed["policies"].found

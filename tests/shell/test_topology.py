@@ -8,7 +8,9 @@ import pytest
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPConnectionError, DeliveryError
 from pamqp.commands import Basic
+from pydantic import ValidationError
 
+from service.core.settlement.journal import JOURNAL
 from service.rabbitmq.topology import (
     Binding,
     Exchange,
@@ -20,7 +22,7 @@ from service.rabbitmq.topology import (
     declare,
     survey,
 )
-from service.settings.sections import RabbitMQ
+from service.settings.sections import JournalSettings, RabbitMQ
 
 
 def names(url: str, **given: object) -> RabbitMQ:
@@ -35,7 +37,7 @@ async def channel_of(url: str) -> AsyncIterator[AbstractChannel]:
 
 
 def test_the_default_names_are_the_promised_ones():
-    wanted = Topology.of(names("amqp://h/"))
+    wanted = Topology.of(names("amqp://h/"), JournalSettings())
 
     assert {exchange.name for exchange in wanted.exchanges} == {
         "orders.events",
@@ -47,6 +49,7 @@ def test_the_default_names_are_the_promised_ones():
         "orders.dead-letters",
         "orders.results",
         "orders.events",
+        "orders.journal",
     ]
     assert wanted.bindings == (
         Binding("orders.dead-letters", "orders.dead-letters", "#"),
@@ -56,18 +59,72 @@ def test_the_default_names_are_the_promised_ones():
 
 
 def test_nothing_on_the_broker_may_lose_a_message():
-    """Quorum everywhere, every delivery limit said aloud, dead-lettering at least once."""
-    wanted = Topology.of(names("amqp://h/", queues=("a", "b")))
+    """Quorum everywhere, every delivery limit said aloud, dead-lettering at least once.
 
-    for queue in wanted.queues:
+    The journal alone lets its oldest go: it is a copy of what `orders.results` has.
+    """
+    wanted = Topology.of(names("amqp://h/", queues=("a", "b")), JournalSettings())
+    assert wanted.queues[-1].name == JOURNAL
+
+    for queue in wanted.queues[:-1]:
         assert queue.arguments["x-queue-type"] == "quorum"
         assert isinstance(queue.arguments["x-delivery-limit"], int)
         assert queue.arguments["x-delivery-limit"] > 0  # on 3.10, -1 deletes at the first requeue
         assert not {"x-message-ttl", "x-max-length", "x-max-priority"} & set(queue.arguments)
-    for queue in wanted.queues[2:]:
+    for queue in wanted.queues[2:-1]:
         assert queue.arguments["x-single-active-consumer"] is True
         assert queue.arguments["x-dead-letter-strategy"] == "at-least-once"
         assert queue.arguments["x-overflow"] == "reject-publish"  # else the strategy is ignored
+
+
+def test_the_journal_is_a_stream_bounded_by_age_and_bytes():
+    bounds = JournalSettings(max_age="12h", max_bytes="500MB")
+    *_, queue = Topology.of(names("amqp://h/"), bounds).queues
+
+    assert queue.arguments == {
+        "x-queue-type": "stream",
+        "x-max-age": "12h",
+        "x-max-length-bytes": 500_000_000,
+        "x-stream-max-segment-size-bytes": 5_000_000,
+    }
+
+
+def test_an_outcome_that_no_result_queue_takes_does_not_look_routed():
+    """Whatever is bound to the outcomes exchange with outcome.# takes it, and `mandatory` says nothing any more."""
+    wanted = Topology.of(names("amqp://h/"), JournalSettings())
+
+    assert {b.queue for b in wanted.bindings if b.exchange == "orders.outcomes"} == {
+        "orders.results"
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("2GB", 2 * 10**9), ("1TB", 10**12), ("100MB", 10**8), ("20000000", 20_000_000)],
+)
+def test_bytes_are_written_as_rabbitmq_writes_them(written, number):
+    assert JournalSettings(max_bytes=written).most_bytes == number
+
+
+@pytest.mark.parametrize(
+    "given", [{"max_age": "7 days"}, {"max_age": "0D"}, {"max_bytes": "2GiB"}, {"max_bytes": "0"}]
+)
+def test_a_bound_that_rabbitmq_would_not_understand_is_refused(given):
+    with pytest.raises(ValidationError):
+        JournalSettings(**given)
+
+
+def test_without_the_journal_there_is_no_stream():
+    wanted = Topology.of(names("amqp://h/"), JournalSettings(enabled=False))
+
+    assert JOURNAL not in {queue.name for queue in wanted.queues}
+
+
+async def test_a_journal_that_is_missing_is_named_where_nothing_may_be_declared(amqp_url):
+    await declare(amqp_url, Topology.of(names(amqp_url), JournalSettings(enabled=False)))
+
+    with pytest.raises(TopologyError, match=r"missing on the broker: queue orders\.journal; run"):
+        await check(amqp_url, Topology.of(names(amqp_url), JournalSettings()))
 
 
 def test_further_queues_are_declared_and_left_unbound():

@@ -7,5 +7,6 @@ Its modules:
     receipts  the parts of an outcome: what became of each line and link
     outcomes  Finish -> Settlement: outcomes and dead letters to publish, deliveries to ack
     announcements  what people are told of at once
+    journal   Settlements -> what is remembered of them, and back: the rows of one order
     closing   Settlements that end together: publish, ack, go on
 """

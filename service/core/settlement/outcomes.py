@@ -48,6 +48,8 @@ class Settlement:
     reason: Reason | None
     outcome: Outgoing
     dead_letter: Outgoing | None
+    # Of the outcome.
+    data: OutcomeData
     # None: the delivery was malformed.
     contribution: Contribution | None
 
@@ -103,7 +105,7 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
     outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
     # What was too large to be held is rejected: the broker makes the dead letter, byte for byte.
     letter = None if delivery.unread else dead_letter(malformed, Status.MALFORMED, reason, 0, stamp)
-    return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, None)
+    return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, data, None)
 
 
 def conclude_undelivered(
@@ -283,7 +285,7 @@ class _Shared:
             if reason
             else None
         )
-        return Settlement(delivery, status, reason, outcome, letter, contribution)
+        return Settlement(delivery, status, reason, outcome, letter, data, contribution)
 
 
 def _outcome(
