@@ -6,6 +6,7 @@ are never touched. A line that is linked to its order is found through the links
 (`remove`) by its key.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from service.core.graph import judging
@@ -41,6 +42,16 @@ def remove_leftovers(works: Sequence[Work], line_id_property: str) -> Step[None]
         [work for work in ready if work.wanted_lines.remove], line_id_property
     )
     yield from archive_lines([*going, *named])
+    for work in ready:
+        if work.wanted_lines.replaces and (work.created or work in leftovers):
+            _note_absent(work)
+
+
+def _note_absent(work: Work) -> None:
+    """A line that one of the merged events takes away, and that its list does not find, is not there."""
+    for key in work.wish.taken_away:
+        if key not in work.wanted_lines.items:
+            work.removed.setdefault(key, Part(PartStatus.REMOVED))
 
 
 def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) -> Step[set[str]]:
@@ -62,16 +73,20 @@ def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) 
 def own_lines(
     works: Sequence[Work], line_id_property: str
 ) -> Step[Mapping[Work, Mapping[str, str]]]:
-    """Of every order the lines that are ours: key -> record id. An order that cannot be read fails."""
+    """Of every order the lines that are ours: key -> record id. An order that cannot be read fails, and is left out."""
     linked = yield from links_of(works, LINE_ITEMS)
-    holders: dict[str, Work] = {}
+    found: dict[Work, dict[str, str]] = {}
+    # Nothing in HubSpot keeps a line from being linked to a second order (reference, section 3.2).
+    holders: defaultdict[str, list[Work]] = defaultdict(list)
     for work in works:
         if (links := linked.get(work)) is None:
             work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, _UNREAD))
             continue
         known = {part.record_id for part in work.lines.values()}
-        holders |= {each.target: work for each in links if each.target not in known}
-    found: dict[Work, dict[str, str]] = {}
+        found[work] = {}
+        for each in links:
+            if each.target not in known:
+                holders[each.target].append(work)
     ids = list(holders)
     groups = [ids[at : at + RECORDS] for at in range(0, len(ids), RECORDS)]
     reads = tuple(
@@ -81,7 +96,8 @@ def own_lines(
     for some, call, reply in zip(groups, reads, answers, strict=True):
         values = lookups.read_values(call, reply, line_id_property)
         for record_id, value in zip(some, values, strict=True):
-            _sort(holders[record_id], record_id, value, found)
+            for work in holders[record_id]:
+                _sort(work, record_id, value, found)
     return found
 
 
@@ -114,11 +130,12 @@ def _sort(
     match value:
         case str(held):
             key = None if work.own_key is None else key_within(work.own_key, held)
-            if key is not None:
-                found.setdefault(work, {})[key] = record_id
+            if key is not None and work in found:
+                found[work][key] = record_id
         case Missing():
             pass
         case _:
+            found.pop(work, None)
             work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, _UNREAD))
 
 

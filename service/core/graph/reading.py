@@ -1,4 +1,4 @@
-"""The links that orders have, page by page."""
+"""The links that orders have, page by page. A cursor that comes again leads nowhere new: that order is not read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +15,7 @@ def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked,
     links: dict[Work, list[Linked]] = {}
     silent: set[Work] = set()
     wanted: list[tuple[str, str | None]] = [(record_id, None) for record_id in orders]
+    turned = set(wanted)
     while wanted:
         groups = [wanted[at : at + READ_AT_MOST] for at in range(0, len(wanted), READ_AT_MOST)]
         calls = tuple(associations.read(to, group) for group in groups)
@@ -30,6 +31,11 @@ def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked,
                     silent.add(orders[pair.origin])
                     continue
                 links.setdefault(orders[pair.origin], []).extend(page.links)
-                if page.after is not None:
-                    wanted.append((pair.origin, page.after))
+                if page.after is None:
+                    continue
+                if (pair.origin, page.after) in turned:
+                    silent.add(orders[pair.origin])
+                    continue
+                turned.add((pair.origin, page.after))
+                wanted.append((pair.origin, page.after))
     return {work: tuple(found) for work, found in links.items() if work not in silent}

@@ -18,21 +18,27 @@ from service.core.events.graph import Graph, Lines, Link, Target, Unlink
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the events of a slot ask for together, beyond properties. `links`: a tuple per event, in their order."""
+    """What the events of a slot ask for together, beyond properties. `links`: a tuple per event, in their order.
+
+    `taken_away`: every line key that one of them names to be removed; a list says so by leaving it out.
+    """
 
     lines: Lines | None
     links: tuple[tuple[Link | Unlink, ...], ...]
+    taken_away: frozenset[str] = frozenset()
 
 
 def wish_of(contributions: Iterable[Contribution]) -> Wish:
     """The wish of events that may share a write."""
     lines: Lines | None = None
     links: list[tuple[Link | Unlink, ...]] = []
+    gone: frozenset[str] = frozenset()
     for contribution in contributions:
         if (graph := contribution.graph) is not None:
             lines = _together(lines, graph.lines)
             links.append(graph.links)
-    return Wish(lines, tuple(links))
+            gone |= graph.lines.remove if graph.lines is not None else frozenset()
+    return Wish(lines, tuple(links), gone)
 
 
 def mergeable(waiting: Iterable[Contribution], arriving: Contribution) -> bool:
