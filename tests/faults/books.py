@@ -34,6 +34,15 @@ class Receipt(NamedTuple):
     id: str
     event: str
     status: str
+    code: str = ""
+    record_id: str | None = None
+    # `data.parts`, of an event that carries any.
+    parts: Mapping[str, Any] | None = None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether the order itself was written, though the event failed."""
+        return self.parts is not None and bool(self.parts["order_written"])
 
 
 @dataclass(frozen=True)
@@ -73,13 +82,22 @@ class Account:
     contradicted: list[str] = field(default_factory=list)  # a later outcome of one id differs
     states: list[str] = field(default_factory=list)
     broker: list[str] = field(default_factory=list)
+    # Lines and links (`graph_books`): what the final graph holds wrongly, lines that are there twice, lines without
+    # their order, parts that are reported and that the twin's journal does not show.
+    graphs: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    unshown: list[str] = field(default_factory=list)
     repeated: int = 0
     rewritten: int = 0  # orders written again from an earlier event, each explained by a loss
 
     @property
     def sins(self) -> dict[str, list[str]]:
         """All that must not be."""
-        names = "lost false wrong unexpected reordered unexplained states broker"
+        names = (
+            "lost false wrong unexpected reordered unexplained states broker graphs duplicated orphaned "
+            "unshown"
+        )
         return {name: found for name in names.split() if (found := getattr(self, name))}
 
 
@@ -102,9 +120,13 @@ def balance(seen: Evidence) -> Account:
 
 
 def accepted(seen: Evidence) -> list[Event]:
-    """The events whose first outcome says that HubSpot has them, in their order."""
-    first = {event: found[0].status for event, found in _by_event(seen.receipts).items()}
-    return [event for event in seen.published if first.get(event.id) in DONE]
+    """The events whose first outcome says that HubSpot has their order's values, in their order."""
+    first = {event: found[0] for event, found in _by_event(seen.receipts).items()}
+    return [
+        event
+        for event in seen.published
+        if (told := first.get(event.id)) is not None and (told.status in DONE or told.wrote)
+    ]
 
 
 def _account_for(
@@ -117,9 +139,17 @@ def _account_for(
     first, *again = mine
     if first.status in DONE and not _evident(event, first.status, written):
         account.false.append(event.id)
-    deserved = _deserved(event) | ({"rejected"} if event.key in seen.refused else set())
+    deserved = _deserved(event)
+    if event.key in seen.refused:
+        deserved |= {"rejected"} | (DONE if event.code == "order_exists" else set())
     if first.status not in deserved and event.id not in seen.doomed:
         account.wrong.append(f"{event.id} ({first.status})")
+    if (
+        first.status == "rejected"
+        and event.key not in seen.refused
+        and event.code not in ("", first.code)
+    ):
+        account.wrong.append(f"{event.id} ({first.code})")
     account.repeated += len(again)
     for repeat in again:
         explained = event.id in seen.twice or any(end <= repeat.time for end in seen.breaks)
@@ -133,6 +163,8 @@ def _deserved(event: Event) -> frozenset[str]:
     match event.fate:
         case Fate.TAKEN:
             return DONE
+        case Fate.REFUSED if event.code == "order_exists":
+            return frozenset({"rejected"})
         case Fate.REFUSED:  # merged with a later event that overwrote the bad value, it is saved
             return frozenset({"rejected", "superseded", "applied"})
         case Fate.MALFORMED:
@@ -146,6 +178,8 @@ def _evident(event: Event, status: str, written: list[Write]) -> bool:
     marks = [_index(write) for write in written]
     if status == "superseded":
         return any(mark is not None and mark > event.index for mark in marks)
+    if event.parts:  # something of it may stand in its lines and links alone (`graph_books`)
+        return any(mark is not None and mark >= event.index for mark in marks)
     return any(
         mark is not None
         and mark >= event.index
@@ -163,6 +197,8 @@ def _follow(
 ) -> None:
     """What was written of an order never goes back, but for a loss between a write and its repeat."""
     last = max((e.index for e in events.values() if e.key == key), default=0)
+    # A merged write whose line or link is refused is taken apart again, event by event, after the order is written.
+    apart = any(e.code and e.parts for e in events.values() if e.key == key)
     before: list[tuple[int, float]] = []
     for write in written:
         mark = last if write.operation == "archive" else _index(write)
@@ -170,7 +206,7 @@ def _follow(
             continue
         if before and mark < before[-1][0]:
             since = min(time for index, time in before if index >= mark) - IN_FLIGHT
-            if any(since <= loss <= write.time for loss in seen.losses):
+            if apart or any(since <= loss <= write.time for loss in seen.losses):
                 account.rewritten += 1
             else:
                 account.reordered.append(f"{key}: {mark} after {before[-1][0]}")
@@ -236,4 +272,13 @@ def _by_key(writes: Sequence[Write]) -> dict[str, list[Write]]:
 def outcome(document: dict[str, Any], time: float) -> Receipt:
     """A receipt out of an outcome's CloudEvent."""
     told = document["data"]
-    return Receipt(time, document["id"], told["event"]["id"] or "", told["status"])
+    reason, order = told["reason"] or {}, told["order"] or {}
+    return Receipt(
+        time,
+        document["id"],
+        told["event"]["id"] or "",
+        told["status"],
+        reason.get("code", ""),
+        order.get("record_id"),
+        told.get("parts"),
+    )

@@ -2,6 +2,7 @@
 
 from tests.faults import (
     faults_broker,
+    faults_graph,
     faults_handover,
     faults_hubspot,
     faults_network,
@@ -17,5 +18,6 @@ FAULTS: dict[str, Fault] = {
         *faults_broker.FAULTS,
         *faults_network.FAULTS,
         *faults_hubspot.FAULTS,
+        *faults_graph.FAULTS,
     ]
 }

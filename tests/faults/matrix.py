@@ -21,8 +21,8 @@ from tests.faults.run import Result, run
 
 BROKERS = "installed,cluster,4.0,4.3"
 HEAD = """\
-| fault | RabbitMQ | events | lost | wrong | reordered | repeated | rewritten | recovery | held |
-|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"""
+| fault | RabbitMQ | events | lost | wrong | duplicates | orphans | reordered | repeated | rewritten | recovery | held |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
 def main() -> int:
@@ -85,7 +85,13 @@ def _table(results: list[Result]) -> str:
 def _row(fault: str, version: str, found: list[Result]) -> str:
     accounts = [result.account for result in found]
     wrong = sum(
-        len(a.wrong) + len(a.false) + len(a.unexpected) + len(a.states) + len(a.unexplained)
+        len(a.wrong)
+        + len(a.false)
+        + len(a.unexpected)
+        + len(a.states)
+        + len(a.unexplained)
+        + len(a.graphs)
+        + len(a.unshown)
         for a in accounts
     )
     recoveries = [result.recovery for result in found if result.recovery is not None]
@@ -93,6 +99,8 @@ def _row(fault: str, version: str, found: list[Result]) -> str:
         sum(a.events for a in accounts),
         sum(len(a.lost) for a in accounts),
         wrong + sum(len(a.broker) for a in accounts),
+        sum(len(a.duplicated) for a in accounts),
+        sum(len(a.orphaned) for a in accounts),
         sum(len(a.reordered) for a in accounts),
         sum(a.repeated for a in accounts),
         sum(a.rewritten for a in accounts),

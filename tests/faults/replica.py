@@ -18,6 +18,7 @@ from service.settings.config import Settings
 from tests.faults.amqp import Frame
 from tests.faults.proxy import Direction, Link, Proxy
 from tests.faults.trace import ID_PROPERTY
+from tests.faults.whole_orders import LINE_ID
 
 ROOT = Path(__file__).resolve().parents[2]
 OPENED = b'"intake_opened"'
@@ -29,6 +30,7 @@ EVERY = 0.5  # seconds between two looks at it
 SETTINGS = {
     "ORDERSYNC_HUBSPOT__TOKEN": "t",
     "ORDERSYNC_HUBSPOT__ID_PROPERTY": ID_PROPERTY,
+    "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY": LINE_ID,
     "ORDERSYNC_HUBSPOT__CALLS": "10000",
     "ORDERSYNC_HUBSPOT__CONCURRENCY": "2",
     "ORDERSYNC_HUBSPOT__TIMEOUT": "5",

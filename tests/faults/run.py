@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.faults.books import DONE, Account, Evidence, accepted, balance, history
 from tests.faults.brokers import Node
+from tests.faults.graph_books import balance_graphs, models
 from tests.faults.stand import BROKEN, DEAD, INPUT, RESULTS, Stand, stand
-from tests.faults.trace import trace
+from tests.faults.trace import ID_PROPERTY, trace
 
 SETTLED_WITHIN = 150.0  # seconds from the end of the fault to the last outcome
 QUIET = 15.0  # seconds for the broker's counts to agree
@@ -172,6 +173,15 @@ async def _compare(on: Stand, seen: Evidence, account: Account) -> None:
         ours, theirs = _known(held.get(key)), _known(expected.get(key))
         if ours != theirs:
             account.states.append(f"{key}: holds {ours}, should hold {theirs}")
+    balance_graphs(
+        models(seen.published, seen.receipts),
+        on.twin.graph(by=ID_PROPERTY),
+        on.twin.written(),
+        seen.receipts,
+        {event.id: event for event in seen.published},
+        seen.tainted,
+        account,
+    )
 
 
 def _known(order: Any) -> Any:

@@ -28,6 +28,7 @@ from tests.faults.books import Receipt, Write, outcome
 from tests.faults.brokers import Node
 from tests.faults.replica import Replica, replica
 from tests.faults.trace import ID_PROPERTY, PROPERTIES, Event
+from tests.faults.whole_orders import LABELS, UNIQUE, furnish, own_values
 from tests.one_by_one import Shown, one_by_one, shown
 
 LATENCY = 0.15  # seconds a call takes at the twin: long enough to be struck in the middle
@@ -257,6 +258,7 @@ class Stand:
             Write(time, operation, each.key, dict(each.properties))
             for time, _, operation, writes in self.twin.journal.writes
             for each in writes
+            if each.kind == "orders" and not each.to_kind
         ]
 
     def all_losses(self) -> list[float]:
@@ -272,7 +274,9 @@ class Stand:
         options = TwinOptions(
             unique=(ID_PROPERTY,), properties=PROPERTIES, calls=0, daily=0, journal="off"
         )
-        return await one_by_one([event.document for event in events], options, ID_PROPERTY)
+        return await one_by_one(
+            [own_values(event.document) for event in events], options, ID_PROPERTY
+        )
 
     def held(self) -> Shown:
         """What the twin holds."""
@@ -294,8 +298,9 @@ async def stand(
     await declare(url, Topology.of(RabbitMQ(url=url)))
     twin = Twin(
         TwinOptions(
-            unique=(ID_PROPERTY,),
+            unique=(ID_PROPERTY, *UNIQUE),
             properties=PROPERTIES,
+            labels=LABELS,
             calls=0,
             daily=0,
             latency=LATENCY,
@@ -303,6 +308,7 @@ async def stand(
             journal_size=100_000,
         )
     )
+    await furnish(twin)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ordersync-faults-")))
         where = await stack.enter_async_context(serving(twin))

@@ -89,7 +89,9 @@ def test_the_history_tells_one_orders_story() -> None:
 def test_a_trace_is_its_seeds() -> None:
     assert trace(5, 300) == trace(5, 300)
     assert trace(5, 300) != trace(6, 300)
-    assert {each.operation for each in trace(5, 300)} == {"upsert", "update", "archive"}
+    operations = {each.operation for each in trace(5, 300)}
+    assert operations == {"create", "upsert", "update", "archive"}
+    assert {bool(each.parts) for each in trace(5, 300)} == {True, False}
     assert {each.fate for each in trace(5, 1000)} == set(Fate)
     by_order: dict[str, int] = {}
     for each in trace(5, 300):

@@ -1,16 +1,20 @@
 """A seeded trace: orders that live, are changed and archived, with a few events that deserve to fail.
 
+Half of the orders are complete ones, with lines, links and stages (`whole_orders`).
+
 Every value that an event writes names the event, so that the twin's journal tells for each write
 whose it is. `buyer_ref` is in every upsert and update: the newest event of a merged write.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
 
 import orjson
+
+from tests.faults.whole_orders import first_parts, later_parts
 
 MARK = "buyer_ref"
 PROPERTIES = (f"{MARK}:string",)
@@ -36,6 +40,10 @@ class Event:
     operation: str
     values: Mapping[str, str]
     fate: Fate
+    # What `data` has beside the properties: lines, links, a stage.
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    # The reason that a refused event deserves.
+    code: str = ""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -47,7 +55,11 @@ class Event:
             "type": f"ordersync.order.{self.operation}.v1",
             "subject": self.key,
             "time": "2026-11-22T10:00:00Z",
-            "data": {} if self.operation == "archive" else {"properties": dict(self.values)},
+            "data": (
+                {}
+                if self.operation == "archive"
+                else {"properties": dict(self.values), **self.parts}
+            ),
         }
         if self.fate is Fate.MALFORMED:
             del document["specversion"]
@@ -75,7 +87,24 @@ def _life(key: str, length: int, chance: Random) -> list[Event]:
     operations = ["upsert"] + [chance.choice(("upsert", "update")) for _ in range(length - 1)]
     if length > 2 and chance.random() < 0.2:
         operations[-1] = "archive"
-    return [_event(key, index, operation, chance) for index, operation in enumerate(operations)]
+    event = _whole if chance.random() < 0.5 else _event
+    return [event(key, index, operation, chance) for index, operation in enumerate(operations)]
+
+
+def _whole(key: str, index: int, operation: str, chance: Random) -> Event:
+    """An event of a complete order; as every event of such an order, it may also carry no part."""
+    plain = _event(key, index, operation, chance)
+    if plain.operation == "archive" or plain.fate is not Fate.TAKEN:
+        return plain
+    parts = later_parts(plain.id, chance) if index else first_parts(key, plain.id, chance)
+    return replace(
+        plain,
+        operation="create" if parts.create else operation,
+        values={MARK: plain.id} if parts.bare else plain.values,
+        fate=Fate.REFUSED if parts.code else Fate.TAKEN,
+        parts=parts.data,
+        code=parts.code,
+    )
 
 
 def _event(key: str, index: int, operation: str, chance: Random) -> Event:
