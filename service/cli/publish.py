@@ -8,16 +8,21 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from service.cli import columns
+from service.cli.account import account, asked
 from service.cli.exits import Exit
 from service.cli.printing import number_of, say
 
 if TYPE_CHECKING:
     from service.contract.filed import Filed
+    from service.core.account.preflight import AccountSchema
+
+
+_WRONG: Final = ("are no order events", "are no order events, or would be refused by HubSpot")
 
 
 class Format(StrEnum):
@@ -52,6 +57,12 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Send lines that will be refused, too.")
     ] = False,
+    check_account: Annotated[
+        bool,
+        typer.Option(
+            "--check-account", help="Check them against the HubSpot account's properties, too."
+        ),
+    ] = False,
 ) -> None:
     """Publish order events, confirmed one by one by the broker.
 
@@ -82,8 +93,11 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     sheet = columns.sheet(delimiter, maps, constants, make_ids=make_ids, zone=zone)
     if sheet is not None and ending != ".csv":
         raise typer.BadParameter("said of a file that is not read as CSV; --format csv reads it so")
+    if unchecked and check_account:
+        raise typer.BadParameter("says the opposite of --unchecked", param_hint="--check-account")
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
+    schema, id_property = _account(settings.hubspot.id_property, wanted=check_account)
     with _on_disk(file) as path:
 
         def source() -> Iterator["Filed"]:
@@ -91,7 +105,7 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
             return (f for f in events if not f.line or f.line >= from_line)
 
         counted = sum(1 for _ in source()) if unchecked else None
-        total = _checked(source(), settings.hubspot.id_property) if counted is None else counted
+        total = _checked(source(), id_property, schema) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
             if sheet is not None and (first := next(source(), None)):
                 # What the columns have become.
@@ -139,7 +153,18 @@ def _writable() -> str:
         raise typer.Exit(Exit.FAILED) from None
 
 
-def _checked(events: Iterable["Filed"], id_property: str | None) -> int:
+def _account(id_property: str | None, *, wanted: bool) -> "tuple[AccountSchema | None, str | None]":
+    """The account's schema where it is wanted, and what identifies an order."""
+    if not wanted:
+        return None, id_property
+    from service.contract.account import account_schema
+
+    return asked(account(), account_schema), id_property
+
+
+def _checked(
+    events: Iterable["Filed"], id_property: str | None, schema: "AccountSchema | None"
+) -> int:
     """How many there are.
 
     Raises:
@@ -148,10 +173,12 @@ def _checked(events: Iterable["Filed"], id_property: str | None) -> int:
     from service.contract.checking import Checked, check
 
     checked = Checked()
-    for sentence in (*check(events, id_property, checked), *checked.told()):
+    for sentence in (*check(events, id_property, checked, schema), *checked.told()):
         say(sentence)
     if checked.wrong:
-        say(f"{checked.wrong} of {checked.total} lines are no order events; nothing was published")
+        say(
+            f"{checked.wrong} of {checked.total} lines {_WRONG[schema is not None]}; nothing was published"
+        )
     elif checked.doubtful:
         say(
             f"{checked.doubtful} of {checked.total} lines hold what HubSpot will probably refuse; "

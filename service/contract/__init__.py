@@ -3,6 +3,7 @@
 Its modules:
 
     schemas      JSON Schemas, out of the models
+    account      the account's own schema, asked for
     reference    generated pages
     filed        a message as it stands in a file, and its faults
     cells        how a cell of a spreadsheet is written

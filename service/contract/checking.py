@@ -1,7 +1,8 @@
 """Events of files, all checked before one is sent.
 
 A fault is what the service itself would call malformed. A doubt is a value that HubSpot will
-probably refuse for the way it is written: a column's doubts are told once, with the first of them.
+probably refuse for the way it is written: a column's doubts are told once, with the first of them. With an
+account's schema what HubSpot would refuse is a fault, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.contract.filed import Doubtful, Filed, faults
+from service.core.account.preflight import AccountSchema
 
 # Lines with faults; after that they are counted.
 SHOWN: Final = 50
@@ -32,11 +34,16 @@ class Checked:
             yield f"{where}: column {doubt.column}: {doubt.text}{others}: {doubt.advice}"
 
 
-def check(events: Iterable[Filed], id_property: str | None, checked: Checked) -> Iterator[str]:
+def check(
+    events: Iterable[Filed],
+    id_property: str | None,
+    checked: Checked,
+    account: AccountSchema | None = None,
+) -> Iterator[str]:
     """Look at each; a sentence for every fault of the first `SHOWN` lines that have any."""
     for filed in events:
         checked.total += 1
-        found = faults(filed, id_property)
+        found = faults(filed, id_property, account)
         checked.wrong += bool(found)
         for path, message in found if checked.wrong <= SHOWN else ():
             yield f"{filed.where}: {path}: {message}" if path else f"{filed.where}: {message}"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from service.core.account.preflight import AccountSchema, refusals
 from service.core.events.deliveries import Delivery, OwnProperties
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Fault, Malformed
@@ -57,14 +58,20 @@ class Filed:
         return kind if isinstance(kind, str) and len(kind.encode()) <= 255 else ""
 
 
-def faults(filed: Filed, id_property: str | None) -> tuple[Fault, ...]:
-    """All that the service would find wrong; () = nothing.
+def faults(
+    filed: Filed, id_property: str | None, account: AccountSchema | None = None
+) -> tuple[Fault, ...]:
+    """All that the service would find wrong, and HubSpot where the account's schema is known; () = nothing.
 
     `id_property`: the service's default, None = unknown, then what depends on it is not looked at.
     """
     told = {fault.path for fault in filed.broken}
     verdict = read(filed, id_property)
-    found = verdict.faults if isinstance(verdict, Malformed) else ()
+    found: tuple[Fault, ...] = ()
+    if isinstance(verdict, Malformed):
+        found = verdict.faults
+    elif account is not None:
+        found = tuple(refusals(verdict, account))
     rest = (fault for fault in found if fault.path not in told)
     return tuple(_placed(fault, filed.columns) for fault in (*filed.broken, *rest))
 

@@ -6,6 +6,8 @@ Its modules:
     questions    every request of the reading commands, as data
     keys         which property identifies orders, and which their lines
     filters      filters as one writes them -> HubSpot's filter groups
+    preflight    what HubSpot would refuse of an event
+    event_schema  the account's own JSON Schema
     search       a search, page by page, beyond the end of HubSpot's own paging
     orders       a record of an answer -> a row
     stages       the pipelines and stages of orders, as rows
