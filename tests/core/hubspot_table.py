@@ -26,6 +26,7 @@ from service.core.hubspot.verdicts import (
 )
 from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, Step, decide
 from service.core.waiting.backlog import Batch
+from tests.core import graph_table
 from tests.strategies import ID_PROPERTY, batch, contribution, slot
 
 HERE = Path(__file__).parent
@@ -799,7 +800,7 @@ def then(row: Row) -> str:
     if isinstance(doubt, Doubt):
         return f"a probe; a pause of {pulse.confirmed(doubt).seconds:g} s if it fails, too; else tried apart"
     steps = decide(taken, verdicts, RetryPolicy(), 0.0, lambda: 1.0, lambda: next(numbers))
-    said = [_next(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
+    said = [next_step(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
     if said[0] == said[1]:
         together = {s.company for step in steps if isinstance(step, PutBack) for s in step.slots}
         apart = len(together) == 2 and isinstance(verdicts[0], Refused)
@@ -807,7 +808,8 @@ def then(row: Row) -> str:
     return f"A-1: {said[0]}; A-2: {said[1]}"
 
 
-def _next(step: Step, verdict: Verdict) -> str:
+def next_step(step: Step, verdict: Verdict) -> str:
+    """A step of the core in the table's words."""
     match step:
         case Finish(_, Applied()):
             return "outcome"
@@ -839,6 +841,7 @@ def _lines() -> Iterator[str]:
             status = " → ".join(_status(name) for name in row.answers)
             cells = (row.means, status, row.first, row.second, then(row), row.source)
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    yield from graph_table.lines()
 
 
 def _status(name: str) -> str:

@@ -9,6 +9,7 @@ from service.core.hubspot import lookups, replies
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.calls import BatchCall, Input
 from service.core.hubspot.verdicts import Applied, Stale
+from tests.core import graph_table
 from tests.core.hubspot_table import PAGE, ROWS, SECTIONS, judge, names, page, told
 
 RECORDED = Path(__file__).parents[3] / "shared" / "reference" / "hubspot" / "bodies"
@@ -22,6 +23,11 @@ def test_the_answer_means_what_the_table_says(row):
     for verdict in verdicts:
         if not isinstance(verdict, Applied | Stale):
             assert verdict.reason.message
+
+
+@pytest.mark.parametrize("row", graph_table.ROWS, ids=lambda row: f"{row.at}: {row.means}")
+def test_the_answer_about_a_part_means_what_the_table_says(row):
+    assert [graph_table.told(fate) for fate in graph_table.run(row)] == [row.first, row.second]
 
 
 def test_the_page_is_what_the_table_says():
