@@ -56,8 +56,8 @@ def sieve(  # noqa: PLR0913  (one a filter)
         orders=tuple(order or ()),
         sources=tuple(source or ()),
         fingerprints=tuple(fingerprint or ()),
-        since=_time(since, "--since"),
-        until=_time(until, "--until"),
+        since=moment_of(since, "--since"),
+        until=moment_of(until, "--until"),
         text=text,
         replays=replays,
     )
@@ -91,7 +91,12 @@ def _reason(given: str) -> str:
         raise typer.BadParameter(str(error), param_hint="--reason") from None
 
 
-def _time(given: str | None, option: str) -> datetime | None:
+def moment_of(given: str | None, option: str) -> datetime | None:
+    """A time, or an age, as somebody types it; None where nothing is.
+
+    Raises:
+        typer.BadParameter: neither.
+    """
     from service.clock import stamp
     from service.core.letters.failure import moment
 

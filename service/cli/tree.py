@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from service.cli import dlq, doctor, orders, publish, schema, send, service, setup, topology, twin
+from service.cli import (
+    dlq,
+    doctor,
+    order,
+    orders,
+    publish,
+    schema,
+    send,
+    service,
+    setup,
+    topology,
+    twin,
+)
 from service.watch.version import installed
 
 app = typer.Typer(
@@ -21,6 +33,7 @@ app.command("check-config", short_help="Check the configuration, offline, and pr
 )
 app.command(short_help="Look at a HubSpot account, and print the settings for it.")(setup.setup)
 app.command()(doctor.doctor)
+app.command(short_help="Tell what happened to one order, and what HubSpot holds.")(order.order)
 app.command(short_help="Send one order's event, and wait for its outcome.")(send.send)
 app.command()(publish.publish)
 app.command(short_help="List the pipelines of orders and their stages.")(orders.pipelines)

@@ -5,8 +5,9 @@ the date like everything else in the dated one.
 """
 
 from typing import Literal, assert_never
+from urllib.parse import quote
 
-from service.core.account.questions import Define, Defined, Listing, Question, Sought
+from service.core.account.questions import Define, Defined, Listing, Question, Single, Sought
 from service.core.hubspot.associations import LinkCall
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.requests import Call, ListCall
@@ -24,8 +25,9 @@ def address_of(call: Call | Question, api_version: str) -> tuple[Method, str]:
             return "POST", f"{_links_path(call.object, call.to, api_version)}/batch/{call.endpoint}"
         case ListCall():
             return "GET", _list_path(call, api_version)
-        case Listing():
-            return "GET", records_path(call.object, api_version)
+        case Listing() | Single():
+            record = f"/{quote(call.id, safe='')}" if isinstance(call, Single) else ""
+            return "GET", f"{records_path(call.object, api_version)}{record}"
         case Sought():
             return "POST", f"{records_path(call.object, api_version)}/search"
         case Defined() | Define():

@@ -10,7 +10,7 @@ from typing import Self
 
 import httpx
 
-from service.core.account.questions import Defined, Listing, Question
+from service.core.account.questions import Defined, Listing, Question, Single
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.requests import Call, ListCall
@@ -68,7 +68,9 @@ class HubSpot:
                         "content-type": "application/json",
                     },
                     query=_query(call),
-                    body=None if isinstance(call, ListCall | Listing | Defined) else call.body,
+                    body=None
+                    if isinstance(call, ListCall | Listing | Single | Defined)
+                    else call.body,
                 )
         except TimeoutError:
             return NoReply(f"no answer within {self._timeout:g} s", sent=True)
@@ -79,7 +81,7 @@ class HubSpot:
 
 
 def _query(call: Call | Question) -> Mapping[str, str] | None:
-    if isinstance(call, Listing):
+    if isinstance(call, Listing | Single):
         return call.query
     archived = isinstance(call, BatchCall) and call.archived
     return {"archived": "true"} if archived else None

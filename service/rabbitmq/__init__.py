@@ -12,6 +12,7 @@ Its modules:
     lease      no call without the broker's word that the queue is still ours
     publisher  outcomes and dead letters -> RabbitMQ, confirmed
     journal    groups of outcomes -> the journal; nobody waits for it
+    journal_reader  the journal, read without taking anything away
     confirms   the publishing connection's frames -> the fate of each message
     confirmed  messages -> RabbitMQ, confirmed, for who has time: files, letters
     announcer  what people are told of at once -> RabbitMQ, beside everything else

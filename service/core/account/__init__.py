@@ -10,6 +10,7 @@ Its modules:
     event_schema  the account's own JSON Schema
     search       a search, page by page, beyond the end of HubSpot's own paging
     orders       a record of an answer -> a row
+    held         one order as HubSpot holds it: values and all that they were, lines, links, stage
     stages       the pipelines and stages of orders, as rows
     patience     what an answer is worth: a document, another try, or an end
 """

@@ -22,6 +22,15 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Single:
+    """GET of one record, by HubSpot's id."""
+
+    object: str
+    id: str
+    query: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Sought:
     """POST …/search: one page of what is found."""
 
@@ -45,7 +54,7 @@ class Define:
     body: bytes = field(repr=False)
 
 
-Question = Listing | Sought | Defined | Define
+Question = Listing | Single | Sought | Defined | Define
 
 
 def listing(
