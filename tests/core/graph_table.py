@@ -4,7 +4,7 @@ Two complete orders, A-1 and A-2, go through the real flow; every call is answer
 of recorded answers; ids are our own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -60,9 +60,9 @@ LINE: Final = {"key": "1", "properties": {"price": "19.90"}}
 UNLINK: Final = {"to": "contact", "by": "hs_object_id", "value": "9"}
 
 
-def _wish(name: str, at: int) -> Mapping[str, Any]:
+def _wish(name: str, at: int) -> dict[str, Any]:
     buyer = {"to": "contact", "by": "email", "value": list(BUYERS)[at]}
-    return {
+    wishes: dict[str, dict[str, Any]] = {
         "link": {"associations": [buyer]},
         "one buyer": {"associations": [buyer | {"value": "leo@example.com"}]},
         "label": {"associations": [buyer | {"labels": ["Bill to"]}]},
@@ -71,7 +71,8 @@ def _wish(name: str, at: int) -> Mapping[str, Any]:
         "line": {"line_items": {"mode": "merge", "items": [LINE]}},
         "no lines": {"line_items": {"items": []}},
         "stage": {"stage": "Shipped"},
-    }[name]
+    }
+    return wishes[name]
 
 
 def batch_of(wish: str) -> Batch:

@@ -64,10 +64,10 @@ def _cut(calls: str, *, written: bool) -> Callable[[Stand], Awaitable[None]]:
 
 
 def _killed(path: bytes) -> Callable[[Stand], Awaitable[None]]:
-    """Twice: HubSpot has the call and carries it out, and answers nobody."""
+    """HubSpot has the call and carries it out, and answers nobody; twice, where the step comes again."""
 
     async def strike(on: Stand) -> None:
-        each = on.replicas[0]
+        each, kills = on.replicas[0], 0
         for _ in range(2):
             died = asyncio.Event()
 
@@ -85,12 +85,19 @@ def _killed(path: bytes) -> Callable[[Stand], Awaitable[None]]:
                 return True
 
             each.http.watch = watch
-            async with asyncio.timeout(30.0):
-                await died.wait()
-            each.http.watch = each.called
+            try:
+                async with asyncio.timeout(10.0):
+                    await died.wait()
+            except TimeoutError:
+                break
+            finally:
+                each.http.watch = each.called
+            kills += 1
             on.healed()
             each.start()
             await each.opened()
+        if not kills:
+            on.complaints.append(f"no call was struck: {path.decode()}")
 
     return strike
 

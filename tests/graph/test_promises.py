@@ -205,6 +205,31 @@ async def test_a_redelivered_create_whose_look_up_fails_is_asked_again():
         assert "orders" not in hubspot.twin.stats()["records"]
 
 
+async def test_a_taken_key_whose_holder_could_not_be_named_is_asked_again():
+    """Nothing is concluded before it is known whose the key is."""
+    async with stand() as hubspot:
+        (first,) = await hubspot.carry(batch_of(slot({"properties": {"note": "x"}})))
+        hubspot.twin.arm([parse_fault("cut operation=read kind=orders times=1")])
+        wish = slot({"properties": {"note": "y"}}, operation="create")
+        (fate,) = await hubspot.carry(batch_of(wish))
+        (again,) = await hubspot.carry(batch_of(wish))
+
+        assert isinstance(fate.rest, Retryable), fate
+        assert isinstance(again.rest, Rejected), again
+        assert again.rest.reason.code is Code.ORDER_EXISTS
+        assert again.progress.record_id == first.progress.record_id
+
+
+async def test_a_create_whose_other_unique_value_is_taken_is_no_order_that_exists():
+    async with stand(unique=("shop_order_id", "invoice_no")) as hubspot:
+        await hubspot.carry(batch_of(slot({"properties": {"invoice_no": "R-1"}}, "A-1")))
+        wish = slot({"properties": {"invoice_no": "R-1"}}, "A-2", "create")
+        (fate,) = await hubspot.carry(batch_of(wish))
+
+        assert isinstance(fate.rest, Rejected), fate
+        assert fate.rest.reason.code is Code.VALUE_TAKEN
+
+
 @pytest.mark.parametrize("body", [{}, {"status": "COMPLETE", "numErrors": 1}])
 async def test_links_of_which_an_answer_says_nothing_are_unresolved_and_sent_again(body):
     async with stand() as hubspot:

@@ -86,8 +86,14 @@ def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:
         )
         (reply,) = yield (call,)
         for work, known in zip(some, lookups.read_keys(call, reply), strict=True):
-            if isinstance(known, Found):
-                _refuse(work, known.record_id)
+            match known:
+                case Found(record_id):
+                    _refuse(work, record_id)
+                case Missing():
+                    pass
+                # Whose key it is has to be known before anything is concluded.
+                case unknown:
+                    work.refused = unknown
 
 
 def _refuse(work: Work, holder: str) -> None:
