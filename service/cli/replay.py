@@ -47,7 +47,10 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
         float, typer.Option(min=0, help="Seconds for a step's outcomes; 0 = do not wait.")
     ] = 60.0,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Mend: PATH=VALUE, as properties.total=12.50.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="Mend: PATH=VALUE, as properties.total=12.50, line_items.KEY.price=5."
+        ),
     ] = None,
     unset: Annotated[
         list[str] | None, typer.Option("--unset", help="Mend: take PATH out, as properties.total.")
@@ -218,6 +221,8 @@ def _say_plan(planned: "Plan", wishes: "Wishes", planned_as: Output | None) -> N
         say(_staleness(planned, force=wishes.force))
     if wishes.mend:
         say(f"mended: {wishes.mend.told} (changes {planned.effect.changed} of them)")
+        for sentence in planned.effect.strange():
+            say(sentence)
 
 
 def _refuse_idle(planned: "Plan") -> None:

@@ -13,7 +13,8 @@ from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Verdict
 from service.core.letters import letters
-from service.core.letters.mends import Effect, Mend, MendError, as_sent
+from service.core.letters.effects import Effect
+from service.core.letters.mends import Mend, MendError, as_sent
 from service.core.letters.replays import Address, Inputs, event_of, obstacle
 from service.core.letters.sieve import Group, Groups, Sieve, Unmatched
 from service.core.waiting.backlog import HISTORIES

@@ -11,10 +11,10 @@ from service.core.events.events import Contribution
 from service.core.headers import producers
 from service.core.hubspot.pauses import LONG_THROTTLE
 from service.core.letters import letters, runbook
+from service.core.letters.effects import Effect
 from service.core.letters.failure import moment
 from service.core.letters.letters import READABLE
 from service.core.letters.mends import (
-    Effect,
     Mend,
     MendError,
     as_sent,
@@ -496,13 +496,24 @@ def test_a_part_that_changes_one_of_many_is_not_idle():
         ("data.total", "did you mean properties.total?"),
         ("propertes.total", "did you mean properties.total?"),
         ("subjct", "did you mean subject?"),
+        ("Time", "did you mean time?"),
+        (
+            "lines.9.price",
+            "did you mean line_items.KEY.NAME, a property of the line with this key?",
+        ),
+        (
+            "line_items.price",
+            "did you mean line_items.KEY.NAME, a property of the line with this key?",
+        ),
         ("id_property", "did you mean data.id_property?"),
         ("data.properties", "nothing would be changed"),
         ("properties.", "nothing would be changed"),
     ],
 )
 def test_a_path_that_changes_nothing_is_refused_with_the_one_that_was_meant(path, told):
-    with pytest.raises(MendError, match=r"is neither properties\.NAME nor a field") as caught:
+    with pytest.raises(
+        MendError, match=r"is neither properties\.NAME nor line_items\.KEY\.NAME nor a field"
+    ) as caught:
         parse_set(f"{path}=5")
 
     assert str(caught.value).endswith(told)
@@ -511,9 +522,14 @@ def test_a_path_that_changes_nothing_is_refused_with_the_one_that_was_meant(path
 def test_a_reason_that_no_letter_can_have_is_refused_with_the_one_that_was_meant():
     assert [known_reason(code) for code in (*Code, *runbook.BROKER_REASONS, "unknown")]
     with pytest.raises(
-        SieveError, match=r"'property_unkown' is no reason code .* did you mean property_unknown\?"
+        SieveError,
+        match=r"'property_unkown' is no reason code .* did you mean property_unknown\?; `ordersync",
     ):
         known_reason("property_unkown")
+    with pytest.raises(
+        SieveError, match="is no reason code of this version; `ordersync dlq stats`"
+    ):
+        known_reason("xyz")
 
 
 def test_words_of_a_filter_that_no_letter_has_are_told():

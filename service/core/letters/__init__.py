@@ -8,6 +8,7 @@ Its modules:
     sieve         which dead letters are meant, and how they fall into groups
     repeated      an order's repeated failure, shown as one
     mends         what the operator changes in an event before it is replayed
+    effects       what a mend does to the letters of a plan
     splices       a JSON document with some members changed, and every other byte as it was
     replays       what is sent for a dead letter, in which steps, and when to stop
     runbook       what is to be done about each reason

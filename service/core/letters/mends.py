@@ -1,10 +1,10 @@
 """Mends: what the operator changes in an event before it is replayed.
 
-Law: a mend that would do nothing is no mend. A path names a field that ordersync reads, and of each
-change it is known whether it makes a difference to any letter (`Effect`).
+Law: a mend that would do nothing is no mend. A path names a field that ordersync reads; of each change
+core.letters.effects knows whether it makes a difference to any letter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -22,9 +22,8 @@ from service.core.misspelt import did_you_mean
 # Characters of a change, as the history tells it.
 CHANGE_MAX: Final = 200
 _DATA: Final = "data."
-_PROPERTIES: Final = "data.properties."
-# Property names that a guess is made from.
-_NAMES: Final = 1_000
+PROPERTIES: Final = "data.properties."
+LINES: Final = "data.line_items."
 _ABSENT: Final = object()
 _PLACES: Final = (
     "type",
@@ -44,7 +43,8 @@ class MendError(Exception):
 class Mend:
     """Changes to the event: path -> value, and paths to take out.
 
-    A path is `properties.NAME` (short for `data.properties.NAME`), or a field that ordersync reads.
+    A path is `properties.NAME` (short for `data.properties.NAME`), `line_items.KEY.NAME` for a property
+    of the line with this key, or a field that ordersync reads.
     """
 
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -75,38 +75,6 @@ def as_sent(delivery: Delivery, mend: Mend) -> Delivery:
     return changed(delivery, body=body, properties=properties)
 
 
-@dataclass(slots=True)
-class Effect:
-    """What a mend does to the letters of a plan."""
-
-    mend: Mend
-    changed: int = 0  # letters
-    seen: int = 0  # letters
-    _touched: set[str] = field(default_factory=set)  # paths
-    _names: set[str] = field(default_factory=set)  # properties of the letters
-
-    def note(self, delivery: Delivery) -> None:
-        """One letter that would go."""
-        document = _document(delivery, producers(delivery.headers))
-        touched = _touched(delivery, document, self.mend)
-        self.seen += 1
-        self.changed += bool(touched)
-        self._touched |= touched
-        properties = _held(document, "data.properties")
-        if isinstance(properties, dict) and len(self._names) < _NAMES:
-            self._names |= properties.keys()
-
-    def idle(self) -> Iterator[str]:
-        """A sentence for each part of the mend that changes none of them."""
-        if not self.seen:
-            return
-        known = [f"{_PROPERTIES}{name}" for name in sorted(self._names)]
-        for path in (path for path in self.mend.set if path not in self._touched):
-            yield f"--set {path}: they hold this value already"
-        for path in (path for path in self.mend.unset if path not in self._touched):
-            yield f"--unset {path}: none of them has it{did_you_mean(path, known, cutoff=0.8)}"
-
-
 def parse_set(text: str) -> tuple[str, Any]:
     """`path=value`; a value that reads as JSON's number, true, false, null or "text" is that, else text.
 
@@ -119,7 +87,7 @@ def parse_set(text: str) -> tuple[str, Any]:
     checked = checked_path(path)
     if checked in _PARTS:
         return checked, _part(checked, value)
-    if not checked.startswith(_PROPERTIES):
+    if not checked.startswith((PROPERTIES, LINES)):
         return checked, value
     return checked, value_of(value)
 
@@ -164,19 +132,35 @@ def checked_path(path: str) -> str:
     Raises:
         MendError: no such place in an event.
     """
-    full = f"data.{path}" if path.startswith("properties.") else path
-    if full in _PLACES or (full.startswith(_PROPERTIES) and full != _PROPERTIES):
+    full = f"data.{path}" if path.startswith(("properties.", "line_items.")) else path
+    if full in _PLACES or (full.startswith(PROPERTIES) and full != PROPERTIES):
         return full
-    guess = did_you_mean(full, _PLACES, cutoff=0.8) or _as_property(path)
+    if full.startswith(LINES) and all(key_and_name(full)):
+        return full
+    guess = _as_line(path) or did_you_mean(full.lower(), _PLACES, cutoff=0.8) or _as_property(path)
     raise MendError(
-        f"{path!r} is neither properties.NAME nor a field of an event ({', '.join(_PLACES)}): "
-        f"nothing would be changed{guess}"
+        f"{path!r} is neither properties.NAME nor line_items.KEY.NAME nor a field of an event "
+        f"({', '.join(_PLACES)}): nothing would be changed{guess}"
+    )
+
+
+def _as_line(path: str) -> str:
+    *above, _ = path.removeprefix(_DATA).split(".")
+    meant = above and "line" in above[0].lower()
+    return (
+        "; did you mean line_items.KEY.NAME, a property of the line with this key?" if meant else ""
     )
 
 
 def _as_property(path: str) -> str:
     *_, name = path.split(".")
     return f"; did you mean properties.{name}?" if name not in {"", "data", "properties"} else ""
+
+
+def key_and_name(path: str) -> tuple[str, str]:
+    """Of the path of a line's property: the line's key, which may hold dots, and the property."""
+    key, _, name = path.removeprefix(LINES).rpartition(".")
+    return key, name
 
 
 def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
@@ -205,15 +189,43 @@ def mended(delivery: Delivery, mend: Mend) -> tuple[bytes, dict[str, Any]]:
 def _spliced(body: bytes, mend: Mend, above: int) -> bytes:
     """The document with the change in it; `above` steps of each path lead to the document itself."""
     for path, value in mend.set.items():
-        body = splices.put(body, _steps(path)[above:], text_of(value))
+        if steps := _steps_in(body, path, above):
+            body = splices.put(body, steps, text_of(value))
     for path in mend.unset:
-        body = splices.drop(body, _steps(path)[above:])
+        if steps := _steps_in(body, path, above):
+            body = splices.drop(body, steps)
     return body
 
 
-def _steps(path: str) -> list[str]:
-    """Where a path leads. A property's name may hold dots."""
-    return path.split(".", 2) if path.startswith(_DATA) else [path]
+def _steps_in(body: bytes, path: str, above: int) -> list[splices.Step]:
+    if not path.startswith(LINES):
+        return _steps({}, path)[above:]
+    document = _object(body)
+    return _steps({"data": document} if above else document, path)[above:]
+
+
+def _steps(document: Mapping[str, Any], path: str) -> list[splices.Step]:
+    """Where a path leads; nowhere, to a line that the event does not have. A property's name may hold dots."""
+    if not path.startswith(LINES):
+        return [*path.split(".", 2)] if path.startswith(_DATA) else [path]
+    key, name = key_and_name(path)
+    for number, line in enumerate(lines_of(document)):
+        if line.get("key") == key:
+            return ["data", "line_items", "items", number, "properties", name]
+    return []
+
+
+def lines_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lines of an event; none where anything but objects stands among them."""
+    items = object_at(document, "line_items").get("items")
+    lines = items if isinstance(items, list) else []
+    return lines if all(isinstance(line, dict) for line in lines) else []
+
+
+def object_at(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """This object of the event's data; an empty one where it is not there."""
+    found = held(document, f"{_DATA}{name}")
+    return found if isinstance(found, dict) else {}
 
 
 def _is_structured(delivery: Delivery) -> bool:
@@ -221,7 +233,7 @@ def _is_structured(delivery: Delivery) -> bool:
     return content_type.strip().lower() == STRUCTURED
 
 
-def _document(delivery: Delivery, headers: Mapping[str, Any]) -> dict[str, Any]:
+def document_of(delivery: Delivery, headers: Mapping[str, Any]) -> dict[str, Any]:
     """The whole event, in whichever mode it came."""
     document = _object(delivery.body)
     if _is_structured(delivery):
@@ -239,21 +251,13 @@ def _object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _touched(delivery: Delivery, before: dict[str, Any], mend: Mend) -> set[str]:
-    """The paths whose change is one."""
-    sent = as_sent(delivery, mend)
-    after = _document(sent, sent.headers)
-    paths = (*mend.set, *mend.unset)
-    return {path for path in paths if not _same(_held(before, path), _held(after, path))}
-
-
-def _held(document: dict[str, Any], path: str) -> Any:
+def held(document: Mapping[str, Any], path: str) -> Any:
     """What stands there; `_ABSENT` where nothing does."""
-    place: Any = document
-    for step in _steps(path):
-        place = place.get(step, _ABSENT) if isinstance(place, dict) else _ABSENT
+    steps = _steps(document, path)
+    place: Any = document if steps else _ABSENT
+    for step in steps:
+        if isinstance(step, int):
+            place = place[step]
+        else:
+            place = place.get(step, _ABSENT) if isinstance(place, Mapping) else _ABSENT
     return place
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)  # to Python, True is 1

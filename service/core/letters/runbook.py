@@ -119,7 +119,8 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
         "HubSpot refused one line of the order; the order itself and its other lines may be written (`parts`).",
         "data",
         "Mend the line's property that the sentence names, or have the producer send the order anew.",
-        _MEND,
+        "Only mended: `--set line_items.KEY.NAME=VALUE` or `--unset line_items.KEY.NAME` (the line's key, the "
+        "property), or replay the producer's corrected event.",
     ),
     Code.LINE_ITEMS_NOT_CONFIGURED: Entry(
         "The event has lines, and no property of line items is configured that holds their keys.",

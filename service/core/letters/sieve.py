@@ -71,7 +71,7 @@ def known_reason(code: str) -> str:
     if code in _REASONS:
         return code
     raise SieveError(
-        f"{code!r} is no reason code of this version{did_you_mean(code, _REASONS)} "
+        f"{code!r} is no reason code of this version{did_you_mean(code, _REASONS)}; "
         "`ordersync dlq stats` shows the reasons that are there"
     )
 

@@ -8,11 +8,14 @@ last one counts, as parsers have it.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import orjson
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+# A member's name, or the number of an item, from 0.
+Step = str | int
 _OPENS, _CLOSES = frozenset((b"{", b"[")), frozenset((b"}", b"]"))
 
 
@@ -25,37 +28,64 @@ class _Member(NamedTuple):
     end: int
 
 
-def put(body: bytes, path: Sequence[str], value: bytes) -> bytes:
+def put(body: bytes, path: Sequence[Step], value: bytes) -> bytes:
     """The document with this JSON text as the value at a path; objects on the way are made.
 
-    `body` is JSON, and an object.
+    `body` is JSON, and an object. A path ends with a name; the items that it leads through are there, as objects.
     """
     return _put(body, 0, path, value)
 
 
-def drop(body: bytes, path: Sequence[str]) -> bytes:
+def drop(body: bytes, path: Sequence[Step]) -> bytes:
     """The document without the members at a path."""
     start = 0
-    for name in path[:-1]:
-        found = [member for member in _members(body, start) if member.name == name]
-        if not found or body[found[-1].value : found[-1].value + 1] != b"{":
+    for step, then in pairwise(path):
+        found = _found(body, start, step)
+        if found is None or not _leads(body, found, then):
             return body
-        start = found[-1].value
+        start = found
     while (cut := _cut(body, start, path[-1])) is not None:
         body = body[: cut[0]] + body[cut[1] :]
     return body
 
 
-def _put(body: bytes, start: int, path: Sequence[str], value: bytes) -> bytes:
-    name, *rest = path
+def _put(body: bytes, start: int, path: Sequence[Step], value: bytes) -> bytes:
+    step, *rest = path
+    if isinstance(step, int):
+        return _put(body, _item(body, start, step), rest, value)
     members = list(_members(body, start))
-    found = [member for member in members if member.name == name]
+    found = [member for member in members if member.name == step]
     if not found:
-        return _added(body, start, name, _nested(rest, value), first=not members)
+        return _added(body, start, step, _nested(rest, value), first=not members)
     place = found[-1]
-    if rest and body[place.value : place.value + 1] == b"{":
+    if rest and _leads(body, place.value, rest[0]):
         return _put(body, place.value, rest, value)
     return body[: place.value] + _nested(rest, value) + body[place.end :]
+
+
+def _found(body: bytes, start: int, step: Step) -> int | None:
+    """Where the value at a step begins."""
+    if isinstance(step, int):
+        return _item(body, start, step)
+    return next((m.value for m in reversed([*_members(body, start)]) if m.name == step), None)
+
+
+def _leads(body: bytes, at: int, step: Step) -> bool:
+    """Whether the value that begins here has members, or items."""
+    return body[at : at + 1] == (b"[" if isinstance(step, int) else b"{")
+
+
+def _item(body: bytes, start: int, number: int) -> int:
+    """Where an item begins that is there, of the list that begins at `start`."""
+    depth, seen = 0, 0
+    for token in _TOKEN.finditer(body, start):
+        text = token.group()
+        if depth == 1 and text != b",":
+            if seen == number:
+                break
+            seen += 1
+        depth += (text in _OPENS) - (text in _CLOSES)
+    return token.start()
 
 
 def _added(body: bytes, start: int, name: str, value: bytes, *, first: bool) -> bytes:
@@ -63,13 +93,13 @@ def _added(body: bytes, start: int, name: str, value: bytes, *, first: bool) -> 
     return body[:at] + orjson.dumps(name) + b":" + value + (b"" if first else b",") + body[at:]
 
 
-def _nested(path: Sequence[str], value: bytes) -> bytes:
+def _nested(path: Sequence[Step], value: bytes) -> bytes:
     for name in reversed(path):
         value = b"{" + orjson.dumps(name) + b":" + value + b"}"
     return value
 
 
-def _cut(body: bytes, start: int, name: str) -> tuple[int, int] | None:
+def _cut(body: bytes, start: int, name: Step) -> tuple[int, int] | None:
     """From where to where one member of this name stands, with the comma that goes with it."""
     members = list(_members(body, start))
     for number, member in enumerate(members):
