@@ -89,7 +89,7 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     from service.settings.config import BrokerSettings, FileSettings
     from service.watch import logs
 
-    ending = f".{form}" if form else (".ndjson" if str(file) == "-" else file.suffix)
+    ending = f".{form}" if form else (".ndjson" if str(file) == "-" else file.suffix.lower())
     sheet = columns.sheet(delimiter, maps, constants, make_ids=make_ids, zone=zone)
     if sheet is not None and ending != ".csv":
         raise typer.BadParameter("said of a file that is not read as CSV; --format csv reads it so")
@@ -105,7 +105,8 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
             return (f for f in events if not f.line or f.line >= from_line)
 
         counted = sum(1 for _ in source()) if unchecked else None
-        total = _checked(source(), id_property, schema) if counted is None else counted
+        hint = "" if ending in {".csv", ".json"} else "if it is CSV: --format csv reads it so"
+        total = _checked(source(), id_property, schema, hint) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
             if sheet is not None and (first := next(source(), None)):
                 # What the columns have become.
@@ -163,9 +164,9 @@ def _account(id_property: str | None, *, wanted: bool) -> "tuple[AccountSchema |
 
 
 def _checked(
-    events: Iterable["Filed"], id_property: str | None, schema: "AccountSchema | None"
+    events: Iterable["Filed"], id_property: str | None, schema: "AccountSchema | None", hint: str
 ) -> int:
-    """How many there are.
+    """How many there are; `hint`: what to try where none of them is an event.
 
     Raises:
         typer.Exit: some are wrong or doubtful; which and why was said.
@@ -179,6 +180,8 @@ def _checked(
         say(
             f"{checked.wrong} of {checked.total} lines {_WRONG[schema is not None]}; nothing was published"
         )
+        if hint and checked.wrong == checked.total:
+            say(hint)
     elif checked.doubtful:
         say(
             f"{checked.doubtful} of {checked.total} lines hold what HubSpot will probably refuse; "

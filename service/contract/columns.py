@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from service.contract.cells import Form
-from service.contract.filed import FileError
+from service.contract.filed import ANY_ITEM, FileError
 from service.core.misspelt import did_you_mean
 
 Path = tuple[str, ...]  # of a value in an event
@@ -146,6 +146,8 @@ def plan(header: Sequence[str], sheet: Sheet) -> Layout:
     Raises:
         ColumnsError: a column is missing, unknown or there twice.
     """
+    if not any(header):
+        raise ColumnsError("has an empty first row: that is where the names of the columns stand")
     _each_once(header)
     _mapped_are_there(header, sheet)
     columns = tuple((name, _target(name, sheet)) for name in header)
@@ -160,10 +162,16 @@ def plan(header: Sequence[str], sheet: Sheet) -> Layout:
         )
     _one_each(columns, sheet)
     kept = tuple((n, t if t and t.name != LEFT_OUT else None) for n, t in columns)
-    names = {".".join(t.path): name for name, t in kept if t is not None and not t.of_line}
+    names = {_of_event(target): name for name, target in kept if target is not None}
     made = Layout(kept, sheet, names)
     _lines_have_keys(made)
     return made
+
+
+def _of_event(target: Column) -> str:
+    """Where a fault of the column is told."""
+    path = ".".join(target.path)
+    return f"{ANY_ITEM}{path}" if target.of_line else path
 
 
 def _target(name: str, sheet: Sheet) -> Column | None:
@@ -205,11 +213,14 @@ def _all_required(
         return
     others = [name for name in header if name not in PLACES]
     guess = did_you_mean(missing[0], others) if len(missing) == 1 else ""
-    ids = ", or --make-ids" if "id" in missing else ""
+    first, *others = missing
+    same = "--make-ids makes one for each row"
+    if first != "id":
+        more = ", or --make-ids" if "id" in others else ""
+        same = f"--constant {first}=VALUE what it is in each row{more}"
     raise ColumnsError(
-        f"has no column {', '.join(missing)}{guess}; its columns are {', '.join(header) or 'none'}; "
-        f"--map 'COLUMN={missing[0]}' says which one it is, --constant {missing[0]}=VALUE what it is "
-        f"in each row{ids}"
+        f"has no column {', '.join(missing)}{guess}; its columns are {', '.join(header)}; "
+        f"--map 'COLUMN={first}' says which one it is, {same}"
     )
 
 

@@ -66,10 +66,10 @@ def from_path(path: Path, sheet: Sheet | None = None) -> Iterator[Filed]:
         FileError: a file that cannot be read as what its ending says.
     """
     if not path.is_dir():
-        yield from from_file(path, path.suffix, sheet)
+        yield from from_file(path, path.suffix.lower(), sheet)
         return
     for inner in sorted(path.rglob("*")):
-        if inner.suffix in {".json", ".ndjson", ".jsonl", ".csv"}:
+        if inner.suffix.lower() in {".json", ".ndjson", ".jsonl", ".csv"}:
             yield from from_path(inner, sheet)
 
 

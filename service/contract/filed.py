@@ -4,10 +4,11 @@ Law: the verdict is the service's own. The same `parse` reads a line of a file h
 there.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -16,6 +17,10 @@ from service.core.events.deliveries import Delivery, OwnProperties
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Fault, Malformed
 from service.core.events.order_event import STRUCTURED
+
+_ITEM: Final = re.compile(r"^data\.line_items\.items\.\d+\.")
+# Of `Filed.columns`: the paths of a line's properties, whichever line it is.
+ANY_ITEM: Final = "data.line_items.items.*."
 
 
 class FileError(Exception):
@@ -78,7 +83,7 @@ def faults(
 
 def _placed(fault: Fault, columns: Mapping[str, str]) -> Fault:
     """The path as the person knows it: with the column's name where that is another."""
-    column = columns.get(fault.path)
+    column = columns.get(fault.path) or columns.get(_ITEM.sub(ANY_ITEM, fault.path))
     if column is None or column == fault.path:
         return fault
     return fault._replace(path=f"{fault.path} (column {column})")

@@ -12,6 +12,7 @@ page for people.
 
 import csv
 import io
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,6 +27,7 @@ from service.contract.filed import Doubtful, Filed
 from service.core.events.malformed import Fault
 from service.core.events.order_event import OPERATIONS, Operation
 
+_SAYS_DELIMITER: Final = "sep="
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SHORT_TYPES: Final[Mapping[str, str]] = {
     str(operation): type_ for type_, operation in OPERATIONS.items()
@@ -68,19 +70,38 @@ def from_csv(stream: BinaryIO, sheet: Sheet | None = None) -> Iterator[Filed]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     rows = csv.reader(text, delimiter=sheet.delimiter, strict=True)
     try:
-        planned = _planned(next(rows, []), sheet)
+        planned = _planned(_header(rows, sheet.delimiter), sheet)
         read = (_row(rows.line_num, cells, planned) for cells in rows if any(cells))
         yield from _by_order(read, planned) if planned.has_lines else _by_row(read, planned)
     except UnicodeDecodeError as error:
-        raise ColumnsError(
-            f"is not CSV in UTF-8: {error}; save it as CSV UTF-8, or convert it: "
-            "iconv -f WINDOWS-1252 -t UTF-8"
-        ) from None
+        raise ColumnsError(_encoded(error)) from None
     except csv.Error as error:
         raise ColumnsError(f"is not CSV: line {rows.line_num}: {error}") from None
     finally:
         # Closing the stream is its owner's.
         text.detach()
+
+
+def _encoded(error: UnicodeDecodeError) -> str:
+    encoding = "UTF-16" if error.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "WINDOWS-1252"
+    stands = f"byte {error.object[error.start]:#04x}"
+    if before := error.object[: error.start].decode("utf-8-sig").splitlines():
+        stands += f" stands after `{before[-1][-20:]}`"
+    return (
+        f"is not CSV in UTF-8: {stands}; it may be {encoding}: save it as CSV UTF-8, or convert it: "
+        f"iconv -f {encoding} -t UTF-8"
+    )
+
+
+def _header(rows: Iterator[list[str]], delimiter: str) -> list[str]:
+    """The first row, after the line `sep=;` that spreadsheets write for each other."""
+    header = next(rows, [])
+    line = delimiter.join(header)
+    if not (line.startswith(_SAYS_DELIMITER) and len(line) == len(_SAYS_DELIMITER) + 1):
+        return header
+    if line[-1] != delimiter:
+        raise ColumnsError(_separated(line[-1], delimiter))
+    return next(rows, [])
 
 
 def _planned(header: list[str], sheet: Sheet) -> Layout:
@@ -90,12 +111,15 @@ def _planned(header: list[str], sheet: Sheet) -> Layout:
         found = _found_delimiter(header, sheet.delimiter)
         if found is None:
             raise
-        shown = "tab" if found == "\t" else found
-        expected = "tab" if sheet.delimiter == "\t" else sheet.delimiter
-        raise ColumnsError(
-            f"is not separated as expected: found `{shown}`, expected `{expected}`; "
-            f"say --delimiter '{shown}'"
-        ) from None
+        raise ColumnsError(_separated(found, sheet.delimiter)) from None
+
+
+def _separated(found: str, expected: str) -> str:
+    shown, wanted = ("tab" if mark == "\t" else mark for mark in (found, expected))
+    return (
+        f"is not separated as expected: found `{shown}`, expected `{wanted}`; "
+        f"say --delimiter '{shown}'"
+    )
 
 
 def _found_delimiter(header: Sequence[str], expected: str) -> str | None:

@@ -120,7 +120,8 @@ def test_quotes_line_breaks_and_a_byte_order_mark_are_csv():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "has no column type, id, source, subject, time"),
+        ("", "has an empty first row: that is where the names of the columns stand"),
+        ("a\n", "has no column type, id, source, subject, time"),
         ("type,id,source,subject\n", "has no column time"),
         (f"{HEAD},a,a\n", "has the column a twice"),
         (f"{HEAD}\n\x00\n", "line 2"),

@@ -120,7 +120,13 @@ def test_another_delimiter_is_told(header, expected, found):
 @pytest.mark.parametrize(
     ("header", "sheet", "told"),
     [
-        ("", None, "its columns are none; --map 'COLUMN=type' says which"),
+        ("", None, "has an empty first row: that is where the names of the columns stand"),
+        ("type,Nr,source,subject,time", None, ("no column id; its columns are type, Nr, source, subject, time; "
+         "--map 'COLUMN=id' says which one it is, --make-ids makes one for each row")),
+        ("Nr", Sheet(targets={"Nr": Column("subject")}, constants={"type": "upsert"}),
+         "--map 'COLUMN=id' says which one it is, --make-ids makes one for each row"),
+        ("id,source,subject,time", None, "--constant type=VALUE what it is in each row"),
+        ("source,subject,time", None, "--constant type=VALUE what it is in each row, or --make-ids"),
         ("type,id,source,subjekt,time", None, "no column subject; did you mean subjekt?; its columns are"),
         ("Nr;Summe", SHOP, "has no column Datum, which --map names; its columns are Nr, Summe"),
         ("Nr;Datun;Summe", SHOP, "has no column Datum, which --map names; did you mean Datun?"),
@@ -171,9 +177,43 @@ def test_a_quote_that_is_never_closed_is_told_and_swallows_nothing():
         rows('Nr;Datum;Summe\nA-1;24.11.2026;"1,00\nA-2;24.11.2026;1,00\n', SHOP)
 
 
-def test_an_export_in_windows_letters_says_how_to_convert_it():
-    with pytest.raises(ColumnsError, match="save it as CSV UTF-8, or convert it: iconv"):
-        list(from_csv(io.BytesIO("Nr;Größe\n".encode("cp1252"))))
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("cp1252", ("byte 0xf6 stands after `Nr;Gr`; it may be WINDOWS-1252: save it as CSV UTF-8, or "
+                   "convert it: iconv -f WINDOWS-1252 -t UTF-8")),
+        ("utf-16", "byte 0xff; it may be UTF-16: save it as CSV UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"),
+    ],
+)  # fmt: skip
+def test_an_export_in_another_encoding_says_how_to_convert_it(encoding, told):
+    with pytest.raises(ColumnsError) as caught:
+        list(from_csv(io.BytesIO("Nr;Größe\n".encode(encoding))))
+
+    assert str(caught.value) == f"is not CSV in UTF-8: {told}"
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_line_that_names_the_separator_is_passed_over(mark):
+    (row,) = rows(f"{mark}sep=;\nNr;Datum;Summe\nA-1;24.11.2026;1,00\n", SHOP)
+
+    assert (document(row)["subject"], row.where) == ("A-1", "line 3")
+    with pytest.raises(ColumnsError, match="found `;`, expected `,`; say --delimiter ';'"):
+        rows(f"{mark}sep=;\nNr;Datum;Summe\nA-1;24.11.2026;1,00\n")
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("SHOP.CSV", False), ("shop.txt", True)])
+def test_a_file_is_csv_by_its_ending_in_any_letters_or_where_that_is_said(
+    command, tmp_path, name, wrong
+):
+    file = tmp_path / name
+    file.write_text("type,id,source,subject,time\nupsert,1,/x,A-1,2026-11-24T00:00:00Z\n")
+
+    by_ending = command("publish", file, "--dry-run")
+    said = command("publish", file, "--dry-run", "--format", "csv")
+
+    assert ("if it is CSV: --format csv reads it so" in by_ending.err) == wrong
+    assert by_ending.code == (Exit.FAILED if wrong else Exit.DONE)
+    assert "1 event would be published" in said.err
 
 
 def test_an_archive_gets_no_property_that_is_the_same_in_each_row():
@@ -410,6 +450,17 @@ def test_a_cell_of_a_line_that_is_not_of_its_form_is_told_with_its_column():
 
     assert [tuple(fault) for fault in faults(event, None)] == [
         ("column Preis", "viel is no number as 1.299,90")
+    ]
+
+
+def test_a_fault_of_a_line_names_the_column_as_the_file_does():
+    (event,) = rows(
+        f"{LINES_HEAD}A-1;24.11.2026;3,00;a;Zelt;1,00\nA-1;24.11.2026;3,00;a;Kocher;1,00\n",
+        lines_sheet(),
+    )
+
+    assert [fault.path for fault in faults(event, None)] == [
+        "data.line_items.items.1.key (column Pos)"
     ]
 
 
