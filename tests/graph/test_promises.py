@@ -205,6 +205,75 @@ async def test_a_redelivered_create_whose_look_up_fails_is_asked_again():
         assert "orders" not in hubspot.twin.stats()["records"]
 
 
+async def test_a_remembered_buyer_who_was_merged_meanwhile_is_asked_anew():
+    """HubSpot refuses the old id; what the first order taught refuses no second one."""
+    async with stand() as hubspot:
+        mia, other = await contact(hubspot, "mia"), await contact(hubspot, "other")
+        wish = {"associations": [mail("mia@example.com")]}
+        await hubspot.carry(batch_of(slot(wish, "A-1")))
+        await hubspot.post(f"{CONTACTS}/merge", {"primaryObjectId": mia, "objectIdToMerge": other})
+        second = slot(wish, "A-2")
+        (fate,) = await hubspot.carry(batch_of(second))
+        (again,) = await hubspot.carry(batch_of(replace(second, progress=fate.progress)))
+
+        assert isinstance(fate.rest, Retryable), fate
+        assert isinstance(again.rest, Applied), again
+        (survivor,) = await hubspot.links(again.progress.record_id, "contacts")
+        assert survivor not in {mia, other}
+
+
+@pytest.mark.parametrize("merge", [True, False])
+async def test_what_is_refused_by_fresh_knowledge_is_refused(merge):
+    """A target that was asked in this very try, and a link that HubSpot refuses all the same."""
+    async with stand() as hubspot:
+        await contact(hubspot, "mia")
+        wish = {"associations": [mail("mia@example.com")]}
+        if merge:
+            await hubspot.carry(batch_of(slot(wish, "A-1")))
+        hubspot.twin.arm([parse_fault("refuse-batch operation=link to=contacts blame=property")])
+        (fate,) = await hubspot.carry(batch_of(slot(wish, "A-2")))
+        (again,) = await hubspot.carry(batch_of(slot(wish, "A-3")))
+
+        assert isinstance(fate.rest, Retryable if merge else Rejected), fate
+        assert isinstance(again.rest, Rejected if merge else Retryable), again
+
+
+async def test_a_remembered_label_that_was_made_anew_is_read_anew():
+    async with stand(labels=("orders.companies:Bill to",)) as hubspot:
+        await hubspot.post("/crm/v3/objects/companies", {"properties": {"shop_customer_no": "C"}})
+        link = {"to": "company", "by": "shop_customer_no", "value": "C", "labels": ["Bill to"]}
+        await hubspot.carry(batch_of(slot({"associations": [link]}, "A-1")))
+        labels = "/crm/v4/associations/orders/companies/labels"
+        for each in (await hubspot.get(labels))["results"]:
+            if each["label"] == "Bill to":
+                await hubspot.http.delete(f"{labels}/{each['typeId']}")
+        await hubspot.post(labels, {"label": "Bill to", "name": "bill_to_again"})
+        second = slot({"associations": [link]}, "A-2")
+        (fate,) = await hubspot.carry(batch_of(second))
+        (again,) = await hubspot.carry(batch_of(replace(second, progress=fate.progress)))
+
+        assert isinstance(fate.rest, Retryable), fate
+        assert isinstance(again.rest, Applied), again
+
+
+async def test_a_remembered_stage_that_is_another_one_by_now_is_read_anew():
+    async with stand(pipelines=("Web:New|Paid",)) as hubspot:
+        wish = {"pipeline": "Web", "stage": "Paid"}
+        (first,) = await hubspot.carry(batch_of(slot(wish, "A-1")))
+        assert isinstance(first.rest, Applied), first
+        stages = "/crm/v3/pipelines/orders/Web/stages"
+        await hubspot.http.delete(f"{stages}/web-paid")
+        body = {"label": "Paid", "displayOrder": 3, "metadata": {}}
+        await hubspot.post(stages, body)
+        (fate,) = await hubspot.carry(batch_of(slot(wish, "A-2")))
+        (again,) = await hubspot.carry(batch_of(slot(wish, "A-2")))
+
+        assert isinstance(fate.rest, Retryable), fate
+        assert isinstance(again.rest, Applied), again
+        held = (await hubspot.order("A-2"))["properties"]["hs_pipeline_stage"]
+        assert held != "web-paid"
+
+
 async def test_a_taken_key_whose_holder_could_not_be_named_is_asked_again():
     """Nothing is concluded before it is known whose the key is."""
     async with stand() as hubspot:

@@ -58,3 +58,11 @@ class Directory:
     def forget(self, target: Target) -> None:
         """HubSpot does not know the record any more."""
         self._targets.pop(target, None)
+
+    def forget_labels(self, to: str) -> None:
+        """HubSpot refuses a link type that was remembered."""
+        self._labels.pop(to, None)
+
+    def forget_pipelines(self) -> None:
+        """HubSpot refuses a stage that was remembered."""
+        self._pipelines = None

@@ -5,7 +5,7 @@ that were there before are read first, and one that is there is left alone. The 
 when every link that the order is to have of that type is there (`exclusive`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.core.events.graph import Link, Target
@@ -26,7 +26,7 @@ from service.core.hubspot.associations import (
     Pair,
 )
 from service.core.hubspot.requests import ListCall
-from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Verdict
+from service.core.hubspot.verdicts import Applied, Cause, Halted, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
 from service.core.waiting.parts import PartStatus
 
@@ -41,6 +41,29 @@ class _Job:
     known: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What a link was made of that no call of this try has told: contacts merge, and labels go."""
+
+    directory: Directory
+    # The object type whose labels are remembered ones.
+    labels: str | None
+
+    def doubted(
+        self, verdict: Verdict, targets: Sequence[Target], remembered: Collection[Target]
+    ) -> Verdict:
+        """A refusal of something remembered refuses nobody: it is forgotten, and asked anew at the next try."""
+        old = [target for target in targets if target in remembered]
+        about_record = isinstance(verdict, Retryable) and verdict.cause is Cause.RECORD
+        if not (isinstance(verdict, Rejected) or about_record) or not (old or self.labels):
+            return verdict
+        for target in old:
+            self.directory.forget(target)
+        if self.labels is not None:
+            self.directory.forget_labels(self.labels)
+        return Retryable(verdict.reason, Cause.RECORD) if isinstance(verdict, Rejected) else verdict
+
+
 def write_links(works: Sequence[Work], directory: Directory, now: float) -> Step[None]:
     """Make and remove the links of written orders, one object type beside the other."""
     plans = {work: link_plans(work.wish.links, work.targets) for work in works if work.going}
@@ -52,7 +75,9 @@ def _links_to(
     kind: str, plans: Mapping[Work, Mapping[str, LinkPlan]], directory: Directory, now: float
 ) -> Step[None]:
     planned = {work: of[kind] for work, of in plans.items() if kind in of}
+    remembered = directory.labels(kind, now) is not None
     types = yield from _types(kind, planned.values(), directory, now)
+    remembered = remembered and directory.labels(kind, now) is types
     to_read = [work for work, plan in planned.items() if _depends(work, plan)]
     there = (yield from links_of(to_read, kind)) if to_read else {}
     jobs: list[_Job] = []
@@ -62,7 +87,7 @@ def _links_to(
             continue
         held = {each.target: each for each in there.get(work, ())}
         jobs.append(_Job(work, plan, held, known=work in there or work.unlinked))
-    yield from _make(kind, jobs, types)
+    yield from _make(kind, jobs, types, _Memory(directory, kind if remembered else None))
     yield from _remove(kind, jobs)
 
 
@@ -102,7 +127,10 @@ def _types(
 
 
 def _make(
-    kind: str, jobs: Sequence[_Job], known: Mapping[str | None, LinkType] | None
+    kind: str,
+    jobs: Sequence[_Job],
+    known: Mapping[str | None, LinkType] | None,
+    memory: _Memory,
 ) -> Step[None]:
     wanted: list[tuple[_Job, str, tuple[LinkType, ...]]] = []
     for job in jobs:
@@ -119,7 +147,8 @@ def _make(
         judging.of_links,
     )
     for (job, record_id, _), verdict in zip(wanted, verdicts, strict=True):
-        _note(job.work, kind, record_id, PartStatus.LINKED, verdict)
+        doubted = memory.doubted(verdict, _targets(job.work, kind, record_id), job.work.remembered)
+        _note(job.work, kind, record_id, PartStatus.LINKED, doubted)
 
 
 def _wanted_types(

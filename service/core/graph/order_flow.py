@@ -32,7 +32,7 @@ from service.core.graph.linking import write_links
 from service.core.graph.orders import find_orders, find_own_keys, write_orders
 from service.core.graph.pipelines import StageIds
 from service.core.graph.replayed import call_stale, spare_lines, spare_links, spare_values
-from service.core.graph.stages import find_stages, values_of
+from service.core.graph.stages import doubt_stages, find_stages, values_of
 from service.core.graph.steps import Step, beside
 from service.core.graph.targets import find_targets, make_targets, settle_missing
 from service.core.graph.work import Work
@@ -57,7 +57,7 @@ def complete(
     works = [_begin(slot, account) for slot in batch.slots]
     names = (f"{name}.{number}" for number in count(1))
     stages: dict[Stage, StageIds] = {}
-    yield from find_stages(works, stages, directory, now)
+    remembered = yield from find_stages(works, stages, directory, now)
     yield from find_own_keys(works, account.id_property)
     checked = [work for work in works if work.slot.checked and not work.written]
     if checked:
@@ -69,6 +69,8 @@ def complete(
         ),
         find_targets(works, directory, now),
     )
+    if remembered:
+        doubt_stages(works, directory)
     yield from make_targets(works, directory, now, names)
     settle_missing(works)
     yield from beside(

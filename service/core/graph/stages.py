@@ -12,25 +12,29 @@ from service.core.graph.steps import Reply, Step
 from service.core.graph.work import Work, unresolved
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.requests import ListCall
-from service.core.hubspot.verdicts import Rejected
+from service.core.hubspot.verdicts import Cause, Rejected, Retryable
 from service.core.reasons import Code, Reason
 from service.core.waiting.claims import STAGE_PROPERTIES
 
 
 def find_stages(
     works: Sequence[Work], ids: dict[Stage, StageIds], directory: Directory, now: float
-) -> Step[None]:
-    """Fill in the ids of every stage; orders that name an unknown one are refused."""
+) -> Step[bool]:
+    """Fill in the ids of every stage; orders that name an unknown one are refused.
+
+    Returns whether the ids are those of a remembered list.
+    """
     wanted = {stage for work in works for stage in _stages(work) if not work.written}
     if not wanted:
-        return
+        return False
     known = directory.pipelines(now)
+    remembered = known
     if known is None or any(isinstance(resolve(stage, known), Unknown) for stage in wanted):
         (reply,) = yield (ListCall("pipelines", "orders"),)
         known = _read(reply)
         if known is None:
             _unread(works)
-            return
+            return False
         directory.learn_pipelines(known, now)
     found = {stage: resolve(stage, known) for stage in wanted}
     ids |= {stage: each for stage, each in found.items() if isinstance(each, StageIds)}
@@ -38,6 +42,16 @@ def find_stages(
         for stage in _stages(work):
             if isinstance(unknown := found.get(stage), Unknown):
                 work.refused = Rejected(Reason(Code.STAGE_UNKNOWN, unknown.message))
+    return known is remembered
+
+
+def doubt_stages(works: Sequence[Work], directory: Directory) -> None:
+    """A stage that a remembered list has and HubSpot refuses may be another one by now: the list is read anew first."""
+    for work in works:
+        match work.refused:
+            case Rejected(reason) if reason.property in STAGE_PROPERTIES and any(_stages(work)):
+                directory.forget_pipelines()
+                work.refused = Retryable(reason, Cause.RECORD)
 
 
 def values_of(work: Work, ids: Mapping[Stage, StageIds]) -> dict[str, str]:

@@ -52,6 +52,8 @@ def find_targets(works: Sequence[Work], directory: Directory, now: float) -> Ste
         for link in work.wanted_links:
             record_id = directory.target(link.target, now)
             if record_id is not None:
+                if link.target not in answers and link.target not in work.targets:
+                    work.remembered.add(link.target)
                 work.targets[link.target] = record_id
             elif link.target in answers:
                 work.unfound[link.target] = answers[link.target]

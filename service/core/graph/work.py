@@ -59,6 +59,8 @@ class Work:
     removed: dict[str, Part] = field(default_factory=dict)
     links: dict[Target, Part] = field(default_factory=dict)
     targets: dict[Target, str] = field(default_factory=dict)
+    # Of these, the ones that no call of this try has named.
+    remembered: set[Target] = field(default_factory=set)
     # Why a target has no record id.
     unfound: dict[Target, Answer] = field(default_factory=dict)
     # Of a replay: what is not written because HubSpot holds something newer.
