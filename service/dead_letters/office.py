@@ -109,7 +109,7 @@ class Office:
         Raises:
             NotSentError: the broker took one not; it is where it was.
         """
-        async with self._looking() as looker, sending(self.url) as sender:
+        async with self._looking() as looker, sending(self.url, self.outcomes_exchange) as sender:
             number = await moving.park(looker, sender, wanted, self._answers, limit=limit)
         self._say_cut(looker, say)
         return number
@@ -129,7 +129,7 @@ class Office:
             found = await settled(looker, wanted, ask, self.id_property or "")
         if not await agreed(found) or not found.moot:
             return 0
-        async with self._looking() as looker, sending(self.url) as sender:
+        async with self._looking() as looker, sending(self.url, self.outcomes_exchange) as sender:
             return await close(looker, sender, self.outcomes_exchange, found, stamp())
 
     async def put_back(self) -> int:
@@ -138,7 +138,7 @@ class Office:
         Raises:
             DeadLettersError: a replay is under way.
         """
-        async with self._staging() as aside, sending(self.url) as sender:
+        async with self._staging() as aside, sending(self.url, self.outcomes_exchange) as sender:
             return await put_back(aside, sender, self.queue)
 
     async def plan(self, wishes: Wishes, ask: Send | None, say: Say) -> Plan:
@@ -167,7 +167,7 @@ class Office:
             DeadLettersError: somebody else replays, or looks for long.
         """
         wishes = self._wished(wishes)
-        async with self._staging() as aside, sending(self.url) as sender:
+        async with self._staging() as aside, sending(self.url, self.outcomes_exchange) as sender:
             if back := await put_back(aside, sender, self.queue):
                 say(f"{back} letters of a replay that was interrupted are dead letters again")
             planned = await self._planned(wishes, sender)
@@ -226,7 +226,7 @@ class Office:
         if not waiting.letters:
             return
         try:
-            async with sending(self.url) as sender:
+            async with sending(self.url, self.outcomes_exchange) as sender:
                 letters = waiting.letters
                 await sender.send([*self._answers(letters), *moving.moved(letters, self.queue)])
                 for found in waiting.letters:

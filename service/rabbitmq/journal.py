@@ -18,7 +18,7 @@ import structlog
 from service.core.outgoing import Outgoing
 from service.core.settlement.journal import size_of
 from service.rabbitmq import topology
-from service.rabbitmq.publisher import Publisher
+from service.rabbitmq.publisher import WINDOW, Publisher
 from service.settings.sections import JournalSettings
 
 log = structlog.get_logger(__name__)
@@ -84,13 +84,10 @@ class JournalWriter:
         while True:
             await self._news.wait()
             self._news.clear()
-            if groups := [*self._waiting]:
-                self._waiting.clear()
-                self._load = 0
+            while groups := self._some():
                 await self._publisher.publish(groups)
                 self._dropping = False
-            if not self._waiting:
-                self._idle.set()
+            self._idle.set()
 
     async def close(self) -> None:
         """Leave a moment to what is still to be written, then close the connection. `run` has to run until then."""
@@ -98,6 +95,12 @@ class JournalWriter:
             async with asyncio.timeout(PARTING):
                 await self._idle.wait()
         await self._publisher.close()
+
+    def _some(self) -> list[Outgoing]:
+        """The oldest of what waits."""
+        groups = [self._waiting.popleft() for _ in range(min(WINDOW, len(self._waiting)))]
+        self._load -= sum(len(group.body) for group in groups)
+        return groups
 
     def _drop(self, group: Outgoing) -> None:
         self._load -= len(group.body)

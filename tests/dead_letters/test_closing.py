@@ -3,8 +3,10 @@
 import orjson
 import pytest
 
+from service.core.settlement.journal import JOURNAL, remembered
+from service.rabbitmq.journal_reader import reading
 from tests.dead_letters.commands import dlq
-from tests.dead_letters.stand import bury, drained, event, ids, letter, prepared, waiting
+from tests.dead_letters.stand import bury, channel, drained, event, ids, letter, prepared, waiting
 from tests.dead_letters.test_replaying import LATER, OLD, outcomes, running, send
 
 
@@ -52,6 +54,30 @@ async def test_what_hubspot_holds_or_holds_newer_is_closed_and_nothing_else(
     kept = await drained(amqp_url)
     assert ids(kept[:2]) == ["partly", "absent"]
     assert len(kept) == 3
+
+
+@pytest.mark.parametrize("journal", [True, False])
+async def test_the_journal_knows_of_it_where_there_is_one(amqp_url, command_environment, journal):
+    await prepared(amqp_url)
+    async with running(amqp_url, command_environment):
+        await send(amqp_url, event("n-1", "A-1", LATER, hs_tax="5"))
+        await outcomes(amqp_url, 1)
+        await bury(amqp_url, [letter(event("old", "A-1", OLD, hs_tax="4"))])
+        if not journal:
+            async with channel(amqp_url) as deleting:
+                await deleting.queue_delete(JOURNAL)
+        done = await dlq(command_environment, "close", "--moot", "--yes")
+    rows = []
+    if journal:
+        async with reading(amqp_url) as reader:
+            async for bodies in reader.bodies(None):
+                rows += [row for body in bodies for row in remembered(body, "A-1")]
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"closed 1 dead letter" in done.stderr
+    assert [(row["status"], row["event_id"]) for row in rows] == (
+        [("applied", "n-1"), ("superseded", "old")] if journal else []
+    )
 
 
 pytestmark = pytest.mark.timeout(180)

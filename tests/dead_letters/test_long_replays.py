@@ -153,7 +153,7 @@ async def test_a_queue_too_long_for_a_look_is_swept_in_its_order_and_copies_go_a
     await bury(version_url, letters)
     first = read(delivery(letters[0].body, dict(letters[0].headers or {})), ID_PROPERTY)
 
-    async with sending(version_url) as sender:
+    async with sending(version_url, "orders.outcomes") as sender:
 
         async def to_the_back(window: list[FoundLetter]) -> None:
             await sender.send(moving.moved(window, QUEUE))
@@ -180,7 +180,7 @@ async def test_a_sweep_keeps_the_order(version_url):
     await prepared(version_url)
     await bury(version_url, [letter(event(n, f"A-{n}")) for n in range(1200)])
 
-    async with sending(version_url) as sender:
+    async with sending(version_url, "orders.outcomes") as sender:
 
         async def to_the_back(window: list[FoundLetter]) -> None:
             await sender.send(moving.moved(window, QUEUE))

@@ -18,12 +18,18 @@ from service.app import serve
 from service.broker import PrivateBroker
 from service.broker.ports import LOOPBACK, free_ports
 from service.core.events.events import MAX_BODY
+from service.core.hubspot.verdicts import Applied
+from service.core.settlement.journal import groups
+from service.core.settlement.outcomes import conclude
+from service.core.settlement.retries import Finish
 from service.demo.samples import ID_PROPERTY, samples
+from service.rabbitmq.publisher import Publisher
 from service.rabbitmq.topology import NotPermittedError, Topology, check, declare
 from service.settings.config import Settings
 from service.twin import TwinOptions
 from service.twin import serve as serve_twin
 from tests.deploy.manifests import DEPLOY, documents, raw
+from tests.strategies import STAMP, contribution, slot
 
 DEFINITIONS = DEPLOY / "rabbitmq" / "definitions.json"
 HELD = json.loads(DEFINITIONS.read_text())
@@ -132,6 +138,19 @@ async def test_an_operator_works_on_the_dead_letters_as_a_user_of_its_own(
         "0",
     )
     await command(broker, "dlq", "park", "--reason", "invalid_json")
+
+
+async def test_support_asks_for_one_order_as_the_operator_s_user(node: PrivateBroker) -> None:
+    (settlement,) = conclude(
+        Finish(slot(contribution(key="S-1")), Applied("17", created=True)), 1, STAMP
+    )
+    writer = Publisher(url(node, "ordersync"), {"journal": ""}, name="test")
+    await writer.publish(list(groups([settlement])))
+    await writer.close()
+
+    told = await command(url(node, "ordersync-replay"), "order", "S-1")
+
+    assert "applied" in told
 
 
 async def command(broker: str, *words: str) -> str:
