@@ -50,6 +50,12 @@ test-dead-letters: .venv/.dev  ## dead letters in full: 50,000 to sieve, 1,000 t
 test-long-replays: .venv/.dev  ## a filtered replay of 200,000 dead letters beyond consumer_timeout, killed three times
 	@LONG_LETTERS=$${LONG_LETTERS:-200000} $(BIN)/pytest tests/dead_letters/test_long_replays.py -s --timeout 3600 $(ARGS)
 
+# RECONCILE_ORDERS (100000), RECONCILE_DAMAGED (500).
+.PHONY: test-reconcile
+test-reconcile: .venv/.dev  ## 100,000 orders against a file, 500 of them damaged in seven ways: found, mended, none false
+	@RECONCILE_ORDERS=$${RECONCILE_ORDERS:-100000} RECONCILE_DAMAGED=$${RECONCILE_DAMAGED:-500} \
+	  $(BIN)/pytest tests/reconcile -k damaged -s --show-capture=no $(ARGS)
+
 .PHONY: test-fast
 test-fast: .venv/.dev  ## the tests that need no broker
 	@$(BIN)/pytest -m "not broker" $(ARGS)

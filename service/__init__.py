@@ -16,6 +16,7 @@ Each room's first page lists its modules. From the wall outwards:
     shell           the story of `run`: take in, send out, settle
     contract        schemas, generated pages, files of events
     dead_letters    look at dead letters, replay, export and park them
+    reconcile       a file of events against what HubSpot holds
     orders          one order, or many: sent, looked up, listed, searched
     app             the composition root: wiring, signals, the order of the end
     doctor          what `ordersync doctor` examines

@@ -98,7 +98,7 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
     schema, id_property = _account(settings.hubspot.id_property, wanted=check_account)
-    with _on_disk(file) as path:
+    with on_disk(file) as path:
 
         def source() -> Iterator["Filed"]:
             events = from_file(path, ending, sheet, "stdin" if str(file) == "-" else str(file))
@@ -106,14 +106,14 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
 
         counted = sum(1 for _ in source()) if unchecked else None
         hint = "" if ending in {".csv", ".json"} else "if it is CSV: --format csv reads it so"
-        total = _checked(source(), id_property, schema, hint) if counted is None else counted
+        total = checked_events(source(), id_property, schema, hint) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
             if sheet is not None and (first := next(source(), None)):
                 # What the columns have become.
                 typer.echo(first.body)
             say(f"{number_of(total, 'event')} would be published")
             return
-        with _progress(total) as advance:
+        with progress(total, "publishing") as advance:
             confirmed = asyncio.run(
                 publishing.publish(
                     settings.rabbitmq.url.get_secret_value(),
@@ -127,7 +127,7 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
 
 
 @contextmanager
-def _on_disk(file: Path) -> Iterator[Path]:
+def on_disk(file: Path) -> Iterator[Path]:
     """The file, or stdin as one: it is read twice, to check all of it before any of it is sent."""
     if str(file) != "-":
         if not file.is_file():
@@ -163,7 +163,7 @@ def _account(id_property: str | None, *, wanted: bool) -> "tuple[AccountSchema |
     return asked(account(), account_schema), id_property
 
 
-def _checked(
+def checked_events(
     events: Iterable["Filed"], id_property: str | None, schema: "AccountSchema | None", hint: str
 ) -> int:
     """How many there are; `hint`: what to try where none of them is an event.
@@ -193,7 +193,7 @@ def _checked(
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
+def progress(total: int, doing: str) -> Iterator[Callable[[int], None]]:
     """A bar on stderr where somebody looks, else nothing: the last line says it all."""
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -203,5 +203,5 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("publishing", total=total)
+        task = bar.add_task(doing, total=total)
         yield lambda confirmed: bar.advance(task, confirmed)

@@ -28,6 +28,7 @@ from service.rabbitmq.errors import (
     ProbableAuthenticationError,
 )
 from service.rabbitmq.topology import NotPermittedError, TopologyError
+from service.reconcile.shelf import ShelfError
 from service.settings.misconfiguration import ConfigurationError
 from service.setup.account import SetupError
 from service.watch.probes import ProbesError
@@ -103,6 +104,7 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], Exit, str, str], 
             NotSentError,
             ExportError,
             SetupError,
+            ShelfError,
         ),
         Exit.FAILED,
         "{}",

@@ -10,6 +10,7 @@ from service.cli import (
     order,
     orders,
     publish,
+    reconcile,
     schema,
     send,
     service,
@@ -38,6 +39,9 @@ app.command(short_help="Send one order's event, and wait for its outcome.")(send
 app.command()(publish.publish)
 app.command(short_help="List the pipelines of orders and their stages.")(orders.pipelines)
 app.add_typer(orders.app, name="orders")
+app.command(short_help="Compare a file of order events with what HubSpot holds.")(
+    reconcile.reconcile
+)
 app.add_typer(topology.app, name="topology")
 app.add_typer(schema.app, name="schema")
 app.add_typer(dlq.app, name="dlq")

@@ -22,6 +22,7 @@ Its rooms, in the order of an event's life; each room's first page lists its mod
 Beside that life:
 
     account       what a person asks of the account: lists, searches, definitions
+    reconcile     what a file of events asks for, against what HubSpot holds
 
 And the words that all of them use:
 

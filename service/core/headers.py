@@ -18,6 +18,8 @@ def header(field: str) -> str:
 
 # Of a replay; the first three are a dead letter's too.
 REPLAYS: Final = header("replays")
+# Of an event that mends a difference: written like a replay, so that nothing newer is overwritten.
+RECONCILED: Final = header("reconciled")
 HISTORY: Final = header("history")
 FIRST_FAILED_AT: Final = header("first_failed_at")
 REPLAY: Final = header("replay")

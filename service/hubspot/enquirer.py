@@ -93,7 +93,11 @@ class Enquirer:
         self._searches, self._others = Pace(SEARCHES, SECOND), Pace(calls, window)
 
     async def ask(self, question: Question | Call) -> Mapping[str, Any]:
-        """The document that answers a question.
+        """The document that answers a question; raises as `answer` does."""
+        return (await self.answer(question)).document or {}
+
+    async def answer(self, question: Question | Call) -> BatchReply:
+        """The answer to a question: a 2xx with a document.
 
         Raises:
             NotReachedError: no answer, a failure of HubSpot's, or a limit, and again in every further try.
@@ -107,8 +111,8 @@ class Enquirer:
             tries += 1
             found = worth(await self.reply(question), tries, self._window)
         match found:
-            case Told(body):
-                return body
+            case Told(reply):
+                return reply
             case NotReached(message):
                 raise NotReachedError(message)
             case NotLetIn(message):

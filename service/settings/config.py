@@ -150,6 +150,13 @@ class AccountSettings(_FromOutside):
     log: Log = Log()
 
 
+class ReadingSettings(_FromOutside):
+    """For what reads orders by their keys."""
+
+    hubspot: HubSpotSettings
+    log: Log = Log()
+
+
 class Settings(_FromOutside):
     """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
 

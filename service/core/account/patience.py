@@ -5,9 +5,8 @@ and a day's limit ends it at once. A question changes nothing, so that repeating
 made twice is answered 409, which is taken for what it says.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from service.core.hubspot.answers import (
     BatchReply,
@@ -29,7 +28,7 @@ SECOND: Final = 1.0
 class Told:
     """An answer of 2xx with a document."""
 
-    body: Mapping[str, Any]
+    reply: BatchReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def worth(reply: BatchReply | NoReply, tries: int, window: float) -> Worth:
         return _again(tries, NotReached(f"HubSpot answers {reply.status}: {_said(reply).message}"))
     if not reply.accepted:
         return _refused(reply)
-    if (body := reply.document) is not None:
-        return Told(body)
+    if reply.document is not None:
+        return Told(reply)
     return _again(tries, NotReached("HubSpot's answer is no JSON object: some proxy's, perhaps"))
 
 

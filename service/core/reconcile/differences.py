@@ -1,0 +1,246 @@
+"""What is wanted against what is held -> what differs, each with its place.
+
+    missing    the order, a line or a link that is wanted is not there
+    different  a value, or the labels of a link, are others
+    extra      a line of ours, a link or an order that is not to be there
+    unread     HubSpot did not say
+
+Values are compared by what they mean to HubSpot: 12.5 is 12.50, a moment is a moment however it is written.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+
+from service.core.account.definitions import Definition, Definitions
+from service.core.account.preflight import AccountSchema, milliseconds
+from service.core.events.graph import Link, Target
+from service.core.graph.link_types import PLAIN, types_for
+from service.core.graph.pipelines import OrderPipeline
+from service.core.hubspot.associations import LinkType
+from service.core.hubspot.lookups import Missing
+from service.core.reconcile.held import HeldOrder, HeldRecord
+from service.core.reconcile.wanted import WantedOrder
+from service.core.waiting.claims import STAGE_PROPERTIES
+
+Kind = Literal["missing", "different", "extra", "unread"]
+Place = Literal["order", "line", "link"]
+# The primary company is a label of HubSpot's own making.
+_PRIMARY = LinkType("HUBSPOT_DEFINED", 509)
+_NO_HISTORY = "links have no history: what is there may be newer"
+
+Labels = Mapping[str, Mapping[str | None, LinkType]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs. `name`: the line's key, or the link as the event spells it."""
+
+    order: str
+    difference: Kind
+    place: Place
+    name: str = ""
+    property: str = ""
+    wanted: str | None = None
+    held: str | None = None
+    # Of a value: since when it is held, and through what.
+    since: str | None = None
+    through: str | None = None
+    # Why no event mends it; None: one does.
+    stays: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Its columns."""
+        return asdict(self)
+
+
+def differences(
+    wanted: WantedOrder, held: HeldOrder, account: AccountSchema, labels: Labels
+) -> Iterator[Difference]:
+    """All that differs of one order."""
+    found = _differences(wanted, held, account, labels)
+    return (replace(each, order=wanted.order.key) for each in found)
+
+
+def _differences(
+    wanted: WantedOrder, held: HeldOrder, account: AccountSchema, labels: Labels
+) -> Iterator[Difference]:
+    match held.record:
+        case None:
+            yield Difference("", "unread", "order", stays="HubSpot did not say")
+        case Missing() if not wanted.gone:
+            updates = None if wanted.makes else "the file only updates it"
+            yield Difference("", "missing", "order", wanted="there", stays=updates)
+        case HeldRecord() if wanted.gone:
+            yield Difference("", "extra", "order", wanted="archived", held="there")
+        case HeldRecord(values=values):
+            rows = _values("order", "", wanted.properties, values, account.orders)
+            names = dict(_stage_names(account.pipelines))
+            yield from (_named(row, names) for row in rows)
+            if wanted.wants_lines:
+                yield from _lines(wanted, held, account.lines)
+            yield from _links(wanted, held, labels)
+        case Missing():
+            return
+
+
+def _stage_names(pipelines: Sequence[OrderPipeline]) -> Iterator[tuple[str, str]]:
+    for each in pipelines:
+        yield each.name.id, each.name.label
+        yield from ((stage.id, stage.label) for stage in each.stages)
+
+
+def _named(row: Difference, names: Mapping[str, str]) -> Difference:
+    """Stages and pipelines with their names beside their ids."""
+    if row.property not in STAGE_PROPERTIES:
+        return row
+    wanted, held = (
+        f"{names[v]} ({v})" if v in names else v for v in (row.wanted or "", row.held or "")
+    )
+    return replace(row, wanted=wanted or None, held=held or None)
+
+
+def _values(
+    place: Place,
+    name: str,
+    wanted: Mapping[str, str],
+    held: Mapping[str, str],
+    definitions: Definitions,
+) -> Iterator[Difference]:
+    for property_name, value in wanted.items():
+        definition, has = definitions.get(property_name), held.get(property_name, "")
+        if same(definition, value, has):
+            continue
+        stays = None
+        if definition is None:
+            stays = "there is no such property"
+        elif definition.read_only:
+            stays = "HubSpot keeps it itself"
+        yield Difference(
+            "", "different", place, name, property_name, value or None, has or None, stays=stays
+        )
+
+
+def same(definition: Definition | None, wanted: str, held: str) -> bool:
+    """Whether two values mean the same to HubSpot; "" is no value."""
+    if wanted == held:
+        return True
+    if not wanted or not held or definition is None:
+        return False
+    meaning = _several if definition.several else _MEANINGS.get(definition.type)
+    left = meaning(wanted) if meaning is not None else None
+    return left is not None and meaning is not None and left == meaning(held)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _several(text: str) -> frozenset[str]:
+    return frozenset(filter(None, text.split(";")))
+
+
+_MEANINGS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "number": _number,
+    "date": milliseconds,
+    "datetime": milliseconds,
+    "bool": str.lower,
+}
+
+
+def _lines(wanted: WantedOrder, held: HeldOrder, definitions: Definitions) -> Iterator[Difference]:
+    if held.lines is None:
+        yield Difference("", "unread", "line", stays="HubSpot did not say which lines there are")
+        return
+    for key, values in wanted.lines.items():
+        record = held.lines.get(key)
+        if record is None:
+            yield Difference("", "missing", "line", key, wanted="there")
+        else:
+            yield from _values("line", key, values, record.values, definitions)
+    for key in held.lines:
+        if key in wanted.removed or (wanted.whole and key not in wanted.lines):
+            yield Difference("", "extra", "line", key, held="there")
+
+
+def _links(wanted: WantedOrder, held: HeldOrder, labels: Labels) -> Iterator[Difference]:
+    for object_type in sorted(wanted.objects):
+        there = held.links.get(object_type)
+        if there is None:
+            yield Difference("", "unread", "link", object_type, stays="HubSpot did not say")
+            continue
+        known = labels.get(object_type, {})
+        for target, link in wanted.links.items():
+            if target.object == object_type:
+                yield from _link(link, held, there, known)
+        for target, unlink in wanted.unlinks.items():
+            if target.object == object_type and held.targets.get(target) in there:
+                yield Difference(
+                    "", "extra", "link", spelt(unlink.spelt), held="there", stays=_NO_HISTORY
+                )
+
+
+def _link(
+    link: Link,
+    held: HeldOrder,
+    there: Mapping[str, frozenset[LinkType]],
+    known: Mapping[str | None, LinkType],
+) -> Iterator[Difference]:
+    record_id, name = held.targets.get(link.target), spelt(link.spelt)
+    others = sorted(there.keys() - {record_id}) if link.exclusive else []
+    if isinstance(record_id, str) and record_id in there:
+        yield from _labels(link, name, there[record_id], known)
+    elif record_id is None:
+        yield Difference(
+            "", "unread", "link", name, stays="HubSpot did not say whether its other end is there"
+        )
+    elif link.on_missing != "skip" or not isinstance(record_id, Missing):
+        yield Difference(
+            "", "missing", "link", name, wanted="there", stays=_NO_HISTORY if others else None
+        )
+    for each in others:
+        yield Difference(
+            "", "extra", "link", f"{link.target.object} {each}", held="there", stays=_NO_HISTORY
+        )
+
+
+def _labels(
+    link: Link,
+    name: str,
+    types: frozenset[LinkType],
+    known: Mapping[str | None, LinkType],
+) -> Iterator[Difference]:
+    """Labels that are given are all that the link has; without any, those that are there stay."""
+    if link.labels is None:
+        return
+    wanted, strange = types_for(link.target.object, link.labels, known)
+    plain = {PLAIN.get(link.target.object), known.get(None), _PRIMARY}
+    if strange or set(wanted) - types or types - set(wanted) - plain:
+        names = {each: label for label, each in known.items() if label}
+        has = sorted(names.get(each, str(each.type_id)) for each in types - plain)
+        stays = f"the account has no label {strange[0]}" if strange else _NO_HISTORY
+        yield Difference(
+            "",
+            "different",
+            "link",
+            name,
+            "labels",
+            ", ".join(link.labels),
+            ", ".join(has),
+            stays=stays,
+        )
+
+
+def spelt(names: tuple[str, str, str]) -> str:
+    """A link's other end, as an event writes it."""
+    return " ".join(names)
+
+
+def targets_of(wanted: WantedOrder) -> Iterator[Target]:
+    """The records that its links name."""
+    yield from wanted.links
+    yield from wanted.unlinks
