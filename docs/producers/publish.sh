@@ -3,6 +3,7 @@
 # (a call for each event, and the API may lose one when a node fails).
 #   MANAGEMENT=http://guest:guest@127.0.0.1:15672 VHOST=%2F sh publish.sh
 set -eu
+: "${MANAGEMENT:?is not set; say where the management API is, as http://guest:guest@127.0.0.1:15672}"
 id=$(cat /proc/sys/kernel/random/uuid)
 time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 event="{\"specversion\":\"1.0\",\"id\":\"$id\",\"source\":\"/shops/eu-1\",\"type\":\"ordersync.order.upsert.v1\",\"subject\":\"A-0\",\"time\":\"$time\",\"data\":{\"properties\":{\"hs_order_name\":\"Tent\",\"hs_total_price\":\"129.90\"}}}"

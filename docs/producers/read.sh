@@ -3,6 +3,7 @@
 # the queue before anybody has handled it). Prints the status and the outcome, a line each, until the queue is empty.
 #   MANAGEMENT=http://guest:guest@127.0.0.1:15672 VHOST=%2F sh read.sh
 set -eu
+: "${MANAGEMENT:?is not set; say where the management API is, as http://guest:guest@127.0.0.1:15672}"
 while :; do
   answer=$(curl --fail --silent --show-error --request POST "$MANAGEMENT/api/queues/${VHOST:-%2F}/${QUEUE:-orders.results}/get" \
     --header 'content-type: application/json' --data '{"count": 100, "ackmode": "ack_requeue_false", "encoding": "auto"}')

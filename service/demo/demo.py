@@ -254,6 +254,7 @@ async def _keep(broker: Broker, twin: str, console: Console) -> None:
         f"  export ORDERSYNC_HUBSPOT__ID_PROPERTY={ID_PROPERTY}\n"
         f"  export ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY={LINE_ID_PROPERTY}\n"
         f"{_for_producers(broker)}"
+        '  ordersync doctor --management "$MANAGEMENT"   is all there; what the dead letters lack\n'
         "  ordersync dlq stats                     why those events failed\n"
         "  ordersync run &                         the service, as in production\n"
         "  ordersync publish FILE                  events for it\n"

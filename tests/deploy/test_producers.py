@@ -157,6 +157,17 @@ def test_curl(managed: PrivateBroker) -> None:
     expect(managed.url, 1)
 
 
+@pytest.mark.parametrize("name", ["publish.sh", "read.sh"])
+def test_without_the_management_api_it_is_said_where_to_name_it(name: str) -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    ended = subprocess.run(
+        ["sh", FOLDER / name], check=False, capture_output=True, text=True, env=environment
+    )
+
+    assert ended.returncode != 0
+    assert "MANAGEMENT: is not set; say where the management API is, as http://" in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["Publish.java", "publish.go"])
 def test_the_others_say_the_same(name: str) -> None:
     text = (FOLDER / name).read_text()
