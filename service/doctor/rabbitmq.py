@@ -186,7 +186,7 @@ async def _seen_by_management(api: _Management, wanted: Topology) -> AsyncIterat
         held = queues[queue.name]
         if isinstance(held, dict):
             if queue.name == JOURNAL:
-                yield _journal(queue, held)
+                yield await _journal(api, queue, held)
                 continue
             yield well(
                 "queue",
@@ -195,7 +195,14 @@ async def _seen_by_management(api: _Management, wanted: Topology) -> AsyncIterat
             )
 
 
-def _journal(wanted: Queue, held: Mapping[str, Any]) -> Finding:
+async def _journal(api: _Management, wanted: Queue, held: Mapping[str, Any]) -> Finding:
+    bindings = await api.get(f"queues/{api.vhost}/{JOURNAL}/bindings")
+    # Each queue is bound to the exchange without a name.
+    sources = {each.get("source") for each in bindings or () if isinstance(each, dict)} - {""}
+    if sources:
+        found = f"{JOURNAL} is bound to {', '.join(sorted(map(str, sources)))}: what no other queue takes looks taken"
+        fix = "remove that binding: the service writes the journal itself"
+        return Finding("journal", found, Trouble.WRONG, fix)
     kept = f"{wanted.arguments['x-max-age']} and {wanted.arguments['x-max-length-bytes']} bytes"
     return well("journal", f"{JOURNAL}: {held.get('messages', 0)} groups of outcomes; {kept} kept")
 

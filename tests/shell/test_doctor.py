@@ -292,6 +292,13 @@ def test_properties_that_dead_letters_set_and_orders_do_not_have(
     assert again["letters"] == found["letters"]  # looking took nothing
 
 
+async def bind_journal(url: str) -> None:
+    connection = await aiormq.connect(url)
+    channel = await connection.channel()
+    await channel.queue_bind("orders.journal", "orders.outcomes", "outcome.#")
+    await connection.close()
+
+
 def test_policies_bindings_and_queues_where_the_management_api_shows_them(
     request: pytest.FixtureRequest, twin: RunningTwin
 ) -> None:
@@ -301,6 +308,8 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
         applied(node.url)
         management = f"http://127.0.0.1:{node.management_port}"
         well = looked(settings(node.url, twin.url), management)
+        asyncio.run(bind_journal(node.url))
+        bound = looked(settings(node.url, twin.url), management)
         node.ctl("set_policy", "short", "^orders\\.results$", '{"message-ttl":60000}')
         deadline = monotonic() + 20  # the API tells what the queues said of themselves a while ago
         harmed = well
@@ -312,6 +321,8 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
         names = {"queues": ["bestellung.eu"]}
         misspelt = looked(settings(node.url, twin.url, names), management)
 
+    assert bound["journal"].trouble is Trouble.WRONG
+    assert "orders.journal is bound to orders.outcomes" in bound["journal"].found
     assert "orders.journal: 0 groups of outcomes; 7D and 2000000000 bytes" in well["journal"].found
     assert well["policies"].mark == well["bindings"].mark == well["queue"].mark == "ok"
     assert harmed["policies"].trouble is Trouble.WRONG
