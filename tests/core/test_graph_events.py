@@ -87,6 +87,36 @@ def test_500_lines_are_read_and_501_are_not():
         ),
         ({"dissociations": [MIA, MIA]}, "data.dissociations.1"),
         ({"stage": "Shipped", "properties": {"hs_pipeline": None}}, "data.properties.hs_pipeline"),
+        ({"pipeline": "Orders", "properties": {}}, "data.pipeline"),
+        ({"line_items": {"mode": "replace"}}, "data.line_items.items"),
+        ({"line_items": {"items": [], "remove": ["1"]}}, "data.line_items.remove"),
+        ({"line_items": {"items": [{"key": 3}]}}, "data.line_items.items.0.key"),
+        (
+            {"line_items": {"mode": "merge", "items": [{"key": "1"}], "remove": ["1"]}},
+            "data.line_items.remove.0",
+        ),
+        ({"line_items": {"mode": "merge", "remove": [7]}}, "data.line_items.remove.0"),
+        (
+            {
+                "associations": [
+                    MIA | {"exclusive": True},
+                    MIA | {"value": "leo@example.com", "exclusive": True},
+                ]
+            },
+            "data.associations.1.exclusive",
+        ),
+        (
+            {"associations": [{"to": "deal", "by": "hs_object_id", "value": "x7"}]},
+            "data.associations.0.value",
+        ),
+        (
+            {
+                "associations": [
+                    {"to": "deal", "by": "hs_object_id", "value": "7", "on_missing": "create"}
+                ]
+            },
+            "data.associations.0.on_missing",
+        ),
     ],
 )
 def test_contradictions_have_their_path(data, path):

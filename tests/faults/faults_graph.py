@@ -112,5 +112,9 @@ FAULTS = [
         Fault(f"graph-{step}-cut", _cut(calls, written=False), "graph")
         for step, calls in READS.items()
     ),
-    *(Fault(f"graph-{step}-killed", _killed(path), "graph") for step, path in PATHS.items()),
+    # From the beginning: creates come first in an order's life.
+    *(
+        Fault(f"graph-{step}-killed", _killed(path), "graph", at=0.0)
+        for step, path in PATHS.items()
+    ),
 ]

@@ -101,8 +101,7 @@ def archive(
 ) -> Step[tuple[Fate, ...]]:
     """Our lines of the orders first, then the orders: `then` archives those whose lines are gone."""
     works = [_begin(slot, account) for slot in batch.slots]
-    if account.line_id_property is not None:
-        yield from _archive_lines(works, batch, account, account.line_id_property)
+    yield from _archive_lines(works, batch, account, account.line_id_property or "")
     ready = [work for work in works if not work.failures and work.refused is None]
     fates = {work: work.verdict() for work in works if work not in ready}
     if ready:
