@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import orjson
 from yarl import URL
@@ -14,7 +14,7 @@ from service.core.settlement.journal import JOURNAL
 from service.doctor.findings import Finding, Trouble, unseen, well
 from service.doctor.neighbours import neighbours
 from service.hubspot.http import Http
-from service.rabbitmq.connection import session, version_of
+from service.rabbitmq.connection import session, version_of, virtual_host
 from service.rabbitmq.errors import (
     AMQPError,
     AuthenticationError,
@@ -77,8 +77,11 @@ async def _reached(url: str) -> Finding:
         fix = "set user and password in ORDERSYNC_RABBITMQ__URL, percent-encoded"
         return Finding("broker", found, Trouble.NOT_AUTHORISED, fix)
     except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
-        found = f"{place} let the user {where.user} in, but not to the virtual host {where.path!r}"
-        fix = "create it and give the user permissions on it: deploy/rabbitmq/definitions.json"
+        found = f"{place} let the user {where.user} in, but not to the virtual host {virtual_host(url)!r}"
+        fix = (
+            "check the last part of ORDERSYNC_RABBITMQ__URL; if it is right, create the virtual host and "
+            "give the user permissions on it: deploy/rabbitmq/definitions.json"
+        )
         return Finding("broker", found, Trouble.NOT_AUTHORISED, fix)
     except (AMQPError, OSError, TimeoutError) as error:
         said = str(error) or type(error).__name__
@@ -143,7 +146,7 @@ class _Place:
         secure = where.scheme == "amqps"
         usual = f"https://{where.host}:15671" if secure else f"http://{where.host}:15672"
         self.root = (named or usual).rstrip("/")
-        self.vhost = quote(unquote(where.raw_path[1:]) or "/", safe="")
+        self.vhost = quote(virtual_host(amqp), safe="")
         self.who = f"{where.user or 'guest'}:{where.password or 'guest'}"
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import unquote
 
 import aio_pika
 import aiormq
@@ -73,6 +74,11 @@ class _OnWire(aio_pika.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.kwargs["transport_factory"] = Wire(Bystander())
+
+
+def virtual_host(url: str) -> str:
+    """Its name, as RabbitMQ has it: what stands behind the first `/` of the address; `/` where nothing does."""
+    return unquote(URL(url).raw_path[1:]) or "/"
 
 
 def version_of(opened: Session) -> str:

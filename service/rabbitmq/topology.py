@@ -13,10 +13,9 @@ from typing import Final, Self
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
-from yarl import URL
 
 from service.core.settlement.journal import JOURNAL
-from service.rabbitmq.connection import Session, session
+from service.rabbitmq.connection import Session, session, virtual_host
 from service.rabbitmq.errors import (
     AMQPConnectionError,
     ChannelAccessRefused,
@@ -250,7 +249,7 @@ async def _each(
             return [(part, await _one(opened, part, passive=passive)) for part in wanted.parts]
     except InvalidFrameError:  # what the client makes of "vhost not found" and "access refused"
         raise AMQPConnectionError(
-            f"the broker let the user in, but not to the virtual host {URL(url).path!r}"
+            f"the broker let the user in, but not to the virtual host {virtual_host(url)!r}"
         ) from None
 
 

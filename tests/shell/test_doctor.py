@@ -16,6 +16,7 @@ from service.broker import PrivateBroker
 from service.cli.tree import app
 from service.core.events.order_event import STRUCTURED
 from service.doctor import Finding, Trouble, examine
+from service.rabbitmq.connection import virtual_host
 from service.rabbitmq.topology import Topology, declare
 from service.settings.config import BrokerSettings, Settings
 from service.twin import parse_fault
@@ -153,10 +154,24 @@ def test_a_user_that_is_not_let_in(amqp_url: str, twin: RunningTwin) -> None:
 
 
 def test_a_vhost_that_is_not_there(amqp_url: str, twin: RunningTwin) -> None:
-    found = looked(settings(amqp_url + "-not", twin.url))["broker"]
+    found = looked(settings(f"{amqp_url.rpartition('/')[0]}/order", twin.url))["broker"]
 
     assert found.trouble is Trouble.NOT_AUTHORISED
-    assert "virtual host" in found.found
+    assert found.found.endswith("not to the virtual host 'order'")
+    assert (found.fix or "").startswith("check the last part of ORDERSYNC_RABBITMQ__URL")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("amqp://h/orders", "orders"),
+        ("amqp://h", "/"),
+        ("amqp://h/", "/"),
+        ("amqp://h/%2Forders", "/orders"),
+    ],
+)
+def test_a_virtual_host_is_called_as_rabbitmq_calls_it(url: str, name: str) -> None:
+    assert virtual_host(url) == name
 
 
 def test_a_token_that_is_refused_and_not_shown(amqp_url: str, twin: RunningTwin) -> None:

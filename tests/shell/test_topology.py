@@ -251,7 +251,7 @@ async def test_what_does_not_differ_is_declared_all_the_same(amqp_url):
 
 
 async def test_a_virtual_host_that_is_none_is_told_as_such(amqp_url):
-    with pytest.raises(AMQPConnectionError, match=r"virtual host '/no-such-vhost'"):
+    with pytest.raises(AMQPConnectionError, match=r"virtual host 'no-such-vhost'"):
         await check(amqp_url.rpartition("/")[0] + "/no-such-vhost", Topology.of(names(amqp_url)))
 
 
