@@ -11,7 +11,7 @@ Values are compared by what they mean to HubSpot: 12.5 is 12.50, a moment is a m
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from service.core.account.definitions import Definition, Definitions
 from service.core.account.preflight import AccountSchema, milliseconds
@@ -28,6 +28,7 @@ Kind = Literal["missing", "different", "extra", "unread"]
 Place = Literal["order", "line", "link"]
 # The primary company is a label of HubSpot's own making.
 _PRIMARY = LinkType("HUBSPOT_DEFINED", 509)
+_SILENT = "HubSpot did not say"
 _NO_HISTORY = "links have no history: what is there may be newer"
 
 Labels = Mapping[str, Mapping[str | None, LinkType]]
@@ -68,13 +69,17 @@ def _differences(
 ) -> Iterator[Difference]:
     match held.record:
         case None:
-            yield Difference("", "unread", "order", stays="HubSpot did not say")
+            yield Difference("", "unread", "order", stays=_SILENT)
         case Missing() if not wanted.gone:
             updates = None if wanted.makes else "the file only updates it"
             yield Difference("", "missing", "order", wanted="there", stays=updates)
         case HeldRecord() if wanted.gone:
             yield Difference("", "extra", "order", wanted="archived", held="there")
         case HeldRecord(values=values):
+            yield from (
+                Difference("", "different", "order", "", "stage", stays=why)
+                for why in wanted.unknown
+            )
             rows = _values("order", "", wanted.properties, values, account.orders)
             names = dict(_stage_names(account.pipelines))
             yield from (_named(row, names) for row in rows)
@@ -82,7 +87,10 @@ def _differences(
                 yield from _lines(wanted, held, account.lines)
             yield from _links(wanted, held, labels)
         case Missing():
+            # Archived, as the file wants it.
             return
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _stage_names(pipelines: Sequence[OrderPipeline]) -> Iterator[tuple[str, str]]:
@@ -168,44 +176,41 @@ def _lines(wanted: WantedOrder, held: HeldOrder, definitions: Definitions) -> It
 
 
 def _links(wanted: WantedOrder, held: HeldOrder, labels: Labels) -> Iterator[Difference]:
-    for object_type in sorted(wanted.objects):
-        there = held.links.get(object_type)
+    for name in sorted(wanted.objects):
+        there = held.links.get(name)
         if there is None:
-            yield Difference("", "unread", "link", object_type, stays="HubSpot did not say")
+            yield Difference("", "unread", "link", name, stays=_SILENT)
             continue
-        known = labels.get(object_type, {})
-        for target, link in wanted.links.items():
-            if target.object == object_type:
-                yield from _link(link, held, there, known)
+        links = [link for target, link in wanted.links.items() if target.object == name]
+        for link in links:
+            yield from _link(link, held.targets.get(link.target), there, labels.get(name, {}))
         for target, unlink in wanted.unlinks.items():
-            if target.object == object_type and held.targets.get(target) in there:
-                yield Difference(
-                    "", "extra", "link", spelt(unlink.spelt), held="there", stays=_NO_HISTORY
-                )
+            if target.object == name and held.targets.get(target) in there:
+                yield _too_many(spelt(unlink.spelt))
+        if name in wanted.only:
+            known = {held.targets.get(link.target) for link in links}
+            yield from (_too_many(f"{name} {each}") for each in sorted(there.keys() - known))
+
+
+def _too_many(name: str) -> Difference:
+    return Difference("", "extra", "link", name, held="there", stays=_NO_HISTORY)
 
 
 def _link(
     link: Link,
-    held: HeldOrder,
+    record: str | Missing | None,
     there: Mapping[str, frozenset[LinkType]],
     known: Mapping[str | None, LinkType],
 ) -> Iterator[Difference]:
-    record_id, name = held.targets.get(link.target), spelt(link.spelt)
-    others = sorted(there.keys() - {record_id}) if link.exclusive else []
-    if isinstance(record_id, str) and record_id in there:
-        yield from _labels(link, name, there[record_id], known)
-    elif record_id is None:
-        yield Difference(
-            "", "unread", "link", name, stays="HubSpot did not say whether its other end is there"
-        )
-    elif link.on_missing != "skip" or not isinstance(record_id, Missing):
-        yield Difference(
-            "", "missing", "link", name, wanted="there", stays=_NO_HISTORY if others else None
-        )
-    for each in others:
-        yield Difference(
-            "", "extra", "link", f"{link.target.object} {each}", held="there", stays=_NO_HISTORY
-        )
+    match record:
+        case str() if record in there:
+            yield from _labels(link, spelt(link.spelt), there[record], known)
+        case None:
+            yield Difference("", "unread", "link", spelt(link.spelt), stays=_SILENT)
+        case Missing() if link.on_missing == "skip":
+            return
+        case _:
+            yield Difference("", "missing", "link", spelt(link.spelt), wanted="there")
 
 
 def _labels(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from service.core.events.graph import Link
 from service.core.reconcile.differences import Difference, spelt
 from service.core.reconcile.wanted import WantedOrder
 
@@ -75,10 +76,10 @@ def _links(wanted: WantedOrder, can: Sequence[Difference]) -> dict[str, Any]:
     return {"associations": links} if links else {}
 
 
-def _association(link: Any) -> dict[str, Any]:
+def _association(link: Link) -> dict[str, Any]:
+    """The link itself: what it would take away, as an exclusive one, may be newer."""
     to, by, value = link.spelt
-    said = {"to": to, "by": by, "value": value, "on_missing": link.on_missing}
-    said |= {"exclusive": True} if link.exclusive else {}
+    said: dict[str, Any] = {"to": to, "by": by, "value": value, "on_missing": link.on_missing}
     said |= {"labels": list(link.labels)} if link.labels is not None else {}
     return said | ({"properties": dict(link.properties)} if link.properties else {})
 

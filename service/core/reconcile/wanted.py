@@ -33,6 +33,8 @@ class WantedOrder:
     removed: set[str] = field(default_factory=set)
     links: dict[Target, Link] = field(default_factory=dict)
     unlinks: dict[Target, Unlink] = field(default_factory=dict)
+    # Object types of which its links are to be the only ones.
+    only: set[str] = field(default_factory=set)
     # Stages that nobody knows, in sentences.
     unknown: list[str] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ def _take(wanted: WantedOrder, event: Contribution, pipelines: Sequence[OrderPip
 
 def _forget(wanted: WantedOrder) -> None:
     wanted.properties, wanted.lines, wanted.whole = {}, {}, False
-    wanted.removed, wanted.links, wanted.unlinks = set(), {}, {}
+    wanted.removed, wanted.links, wanted.unlinks, wanted.only = set(), {}, {}, set()
     wanted.makes = False
 
 
@@ -92,8 +94,7 @@ def _take_parts(wanted: WantedOrder, graph: Graph, pipelines: Sequence[OrderPipe
             wanted.properties |= zip(STAGE_PROPERTIES, found, strict=True)
     if graph.lines is not None:
         _take_lines(wanted, graph.lines)
-    for link in graph.links:
-        _take_link(wanted, link)
+    _take_links(wanted, graph.links)
 
 
 def _take_lines(wanted: WantedOrder, lines: Lines) -> None:
@@ -105,20 +106,26 @@ def _take_lines(wanted: WantedOrder, lines: Lines) -> None:
         wanted.lines.pop(key, None)
 
 
+def _take_links(wanted: WantedOrder, links: Sequence[Link | Unlink]) -> None:
+    """An exclusive link takes away all of its type but those of its own event."""
+    made = [link for link in links if isinstance(link, Link)]
+    for name in {link.target.object for link in links}:
+        alone = any(link.exclusive for link in made if link.target.object == name)
+        (wanted.only.add if alone else wanted.only.discard)(name)
+        if alone:
+            named = {link.target for link in made}
+            kept = {t: each for t, each in wanted.links.items() if t.object != name or t in named}
+            wanted.links = kept
+    for link in links:
+        _take_link(wanted, link)
+
+
 def _take_link(wanted: WantedOrder, link: Link | Unlink) -> None:
-    target = link.target
     if isinstance(link, Unlink):
-        wanted.links.pop(target, None)
-        wanted.unlinks[target] = link
+        wanted.links.pop(link.target, None)
+        wanted.unlinks[link.target] = link
         return
-    wanted.unlinks.pop(target, None)
-    others = {t: each for t, each in wanted.links.items() if t.object == target.object}
-    for each in others if link.exclusive else ():
-        if each != target:
-            del wanted.links[each]
-    for each, other in others.items() if not link.exclusive else ():
-        # Another link of the type came later: none is the only one any more.
-        wanted.links[each] = replace(other, exclusive=False)
-    before = wanted.links.get(target)
+    wanted.unlinks.pop(link.target, None)
+    before = wanted.links.get(link.target)
     labels = link.labels if link.labels is not None or before is None else before.labels
-    wanted.links[target] = replace(link, labels=labels)
+    wanted.links[link.target] = replace(link, labels=labels)
