@@ -31,7 +31,7 @@ from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.journal import JournalWriter
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
-from service.settings.sections import HubSpotSettings
+from service.settings.sections import HubSpotSettings, RabbitMQ
 from service.shell.pipeline import Pipeline
 from service.shell.ports import Shell
 from service.watch import probes
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Ask = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
+# Messages held of a queue of bulk: a few batches, since they wait for their turn.
+BULK: Final = 200
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -139,8 +141,7 @@ class Service:
         self.publisher, self.metrics = publisher, metrics
         self.consumer = Consumer(
             url,
-            settings.rabbitmq.queues,
-            prefetch=settings.rabbitmq.prefetch,
+            _prefetches(settings.rabbitmq),
             lease=settings.rabbitmq.heartbeat,
             memory=settings.rabbitmq.memory << 20,
             arrived=self._arrive,
@@ -263,6 +264,12 @@ def _traced(shell: Shell, traces: "Traces", settings: Settings) -> Shell:
     )
 
 
+def _prefetches(settings: RabbitMQ) -> dict[str, int]:
+    """Messages of each queue that are held at most; bulk is not to fill the memory that live events need."""
+    live = dict.fromkeys(settings.queues, settings.prefetch)
+    return live | dict.fromkeys(settings.backfill_queues, min(settings.prefetch, BULK))
+
+
 def _exchanges(settings: Settings) -> dict[str, str]:
     return {
         "outcomes": settings.rabbitmq.outcomes_exchange,
@@ -280,6 +287,7 @@ def _policies(settings: Settings) -> Policies:
         concurrency=settings.concurrency(),
         grace=settings.drain.grace,
         longest=HELD_AT_MOST,
+        backfill=frozenset(settings.rabbitmq.backfill_queues),
         # What the former owner began within its last lease, and how long that may take.
         overlap=settings.rabbitmq.heartbeat + settings.hubspot.timeout,
     )

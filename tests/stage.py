@@ -66,6 +66,7 @@ class Queue:
         self.unacked: dict[int, bytes] = {}
         self.returned: Counter[bytes] = Counter()  # times that a message came back
         self.headers: dict[bytes, dict[str, Any]] = {}  # of the bodies that came with any
+        self.bulk: set[bytes] = set()  # bodies that came by the queue of bulk
         self.open, self._prefetch = True, prefetch
         self._epoch, self._tag = 1, 0
         self.since: dict[int, float] = {}  # tag -> when it was delivered
@@ -77,6 +78,12 @@ class Queue:
         self.ready += [(body, False) for body in bodies]
         self.pump()
 
+    def put_bulk(self, bodies: Iterable[bytes]) -> None:
+        """As `put`, by a queue of bulk."""
+        bodies = list(bodies)
+        self.bulk |= set(bodies)
+        self.put(bodies)
+
     def pump(self) -> None:
         while self.open and self.ready and len(self.unacked) < self._prefetch:
             body, again = self.ready.pop(0)
@@ -86,13 +93,13 @@ class Queue:
             delivery = Delivery(
                 self._epoch,
                 self._tag,
-                "q",
+                "bulk" if body in self.bulk else "q",
                 "x",
                 "k",
                 again,
                 _properties(STRUCTURED, self._headers(body, again)),
                 body,
-                EPOCH,
+                EPOCH + timedelta(seconds=asyncio.get_running_loop().time()),
             )
             self.pipeline.arrive(delivery)
 
@@ -210,6 +217,7 @@ async def stage(
             concurrency=concurrency,
             grace=grace,
             longest=HELD_AT_MOST,
+            backfill=frozenset({"bulk"}),
             overlap=overlap,
         )
         queue.pipeline = Pipeline(policies, wrap(shell), Metrics())

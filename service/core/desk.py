@@ -19,6 +19,7 @@ in the end nothing is held.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Final, assert_never
@@ -45,8 +46,9 @@ from service.core.reasons import Reason
 from service.core.settlement.closing import Answers, Closing
 from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
-from service.core.waiting.backlog import Backlog
-from service.core.waiting.slots import Slot, without_epochs
+from service.core.waiting.backlog import Backlog, Batch
+from service.core.waiting.bulk import IDLE, Bulk, Spare
+from service.core.waiting.slots import Slot, slot_of, without_epochs
 
 # Remembered for repeats; about 3 KB each.
 OUTCOMES: Final = 5_000
@@ -70,6 +72,7 @@ class Desk:
         self._account = Account(policies.id_property, policies.line_id_property)
         self._directory = Directory()
         self._backlog = Backlog(policies.batch)
+        self._bulk = Bulk(self._backlog.busy)
         self.gate = Gate(policies.longest)
         self._answers = Answers()
         # In the order of their departure.
@@ -82,7 +85,7 @@ class Desk:
     @property
     def held(self) -> int:
         """Events that wait for a call, or are in one."""
-        return self._backlog.held
+        return self._backlog.held + len(self._bulk)
 
     @property
     def in_flight(self) -> int:
@@ -112,6 +115,7 @@ class Desk:
         """These channels have ended: what waits from them is the broker's again. Told once."""
         self._custody.lose(epochs)
         self._backlog.lose(epochs)
+        self._bulk.lose(epochs)
         self._handover.lose(epochs)
         self._crashes.lose(epochs)
         self._answers.lose(epochs)
@@ -124,6 +128,8 @@ class Desk:
 
     def _read(self, delivery: Delivery, now: float, *, condemned: bool = False) -> Read:
         event = parse(delivery, self._policies.id_property)
+        if delivery.queue in self._policies.backfill and isinstance(event, Contribution):
+            event = replace(event, backfill=True, apart=True)
         if isinstance(event, Malformed) or condemned:
             self._answers.add(event)
             return event
@@ -137,7 +143,10 @@ class Desk:
             case Fresh():
                 overlapping = now < self._handover.until
                 not_before = self._handover.not_before(contribution) if overlapping else 0.0
-                self._backlog.add(contribution, now, not_before)
+                if contribution.backfill:
+                    self._bulk.add(slot_of(contribution, now, not_before))
+                else:
+                    self._backlog.add(contribution, now, not_before)
             case Held():
                 pass
             case Outgoing() as outcome:
@@ -147,22 +156,28 @@ class Desk:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def wait(self, now: float, line: Callable[[float], float]) -> float | None:
+    def wait(self, now: float, line: Callable[[float], float], spare: Spare = IDLE) -> float | None:
         """Seconds until a batch may leave; FOREVER = when something happens; None = all is done.
 
-        `line` tells the seconds until there is room for a call.
+        `line` tells the seconds until there is room for a call, `spare` what bulk may take.
         """
         if self._deadline is not None and self.done(now):
             return None
         left = FOREVER if self._deadline is None else self._deadline - now
-        due = self._backlog.next_due() if self.gate.reason is None else None
+        due = self._next_due(now, spare) if self.gate.reason is None else None
         if due is None:
             return left
         return min(left, due - now if due > now else line(now))
 
-    def depart(self, now: float) -> Departure | None:
+    def _next_due(self, now: float, spare: Spare) -> float | None:
+        due = self._backlog.next_due()
+        if not len(self._bulk):
+            return due
+        return min(FOREVER if due is None else due, self._bulk.due(now, spare))
+
+    def depart(self, now: float, spare: Spare = IDLE) -> Departure | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
-        batch = self._backlog.take(now) if self.gate.reason is None else None
+        batch = self._take(now, spare) if self.gate.reason is None else None
         if batch is None:
             return None
         number = next(self._numbers)
@@ -171,6 +186,20 @@ class Desk:
         flow = flow_for(batch, name, self._account, self._directory, now, overtaken)
         departure = self._out[number] = Departure(number, batch, flow, now)
         return departure
+
+    def _take(self, now: float, spare: Spare) -> Batch | None:
+        """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
+        first = self._bulk.take(now, spare) if self._bulk.owed(now) else ()
+        if first:
+            return self._backlog.carry(first)
+        live = self._backlog.take(now)
+        if live is not None:
+            self._bulk.live(now)
+            return live
+        if self._bulk.due(now, spare) > now:
+            return None
+        slots = self._bulk.take(now, spare)
+        return self._backlog.carry(slots) if slots else None
 
     def permits(self, departure: Departure) -> bool:
         """Whether its next call may start: nothing of the batch went back to the broker."""
@@ -181,6 +210,7 @@ class Desk:
         del self._out[departure.number]
         for slot in departure.batch.slots:
             self._put_back(slot, (slot,))
+        self._bulk.changed()
 
     def judged(
         self,
@@ -200,6 +230,7 @@ class Desk:
         for step in steps:
             if isinstance(step, PutBack):
                 self._put_back(step.slot, step.slots)
+        self._bulk.changed()
         finished = tuple(step for step in steps if isinstance(step, Finish))
         return Judgement(
             verdicts, steps, self._close(finished, len(batch.slots), now, stamp), trouble
@@ -253,6 +284,7 @@ class Desk:
                     self._take_in(repeat, now)
         for finish in closing.finished:
             self._backlog.finish(finish.slot)
+        self._bulk.changed()
         deliveries = closing.deliveries
         self._custody.settle(deliveries)
         self._crashes.settle(deliveries)
@@ -292,7 +324,7 @@ class Desk:
             return True
         if self._out or self._closing or self.answerable:
             return False
-        due = self._backlog.next_due()
+        due = self._next_due(now, IDLE)
         return due is None or due > self._deadline or self.gate.reason is not None
 
     def stuck(self, now: float) -> Iterator[Stuck]:

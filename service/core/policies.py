@@ -23,5 +23,7 @@ class Policies:
     longest: float
     # Of line items; None = events with lines are refused.
     line_id_property: str | None = None
+    # Queues of bulk, which gives way to what is live.
+    backfill: frozenset[str] = frozenset()
     # For which a former owner of the queue may still write.
     overlap: float = 0.0

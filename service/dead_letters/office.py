@@ -56,7 +56,7 @@ class Office:
             url=settings.url.get_secret_value(),
             queue=queue or settings.dead_letters_queue,
             id_property=id_property,
-            inputs=Inputs(settings.exchange, settings.queues),
+            inputs=Inputs(settings.exchange, (*settings.queues, *settings.backfill_queues)),
             outcomes_exchange=settings.outcomes_exchange,
         )
 

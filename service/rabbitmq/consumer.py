@@ -9,7 +9,7 @@ Channels are aiormq's: aio-pika's message objects cost more than all else that i
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count, groupby
 from typing import Any, Final
@@ -41,22 +41,21 @@ CLOSING: Final = 2.0
 class Consumer:
     """Consumes while it is open; hands over deliveries, and says which epochs have ended.
 
-    `prefetch` in messages per queue, `lease` in seconds, `memory` in bytes of bodies.
+    `queues`: each with the messages of it that are held at most; `lease` in seconds, `memory` in bytes of bodies.
     """
 
     def __init__(
         self,
         url: str,
-        queues: Sequence[str],
+        queues: Mapping[str, int],
         *,
-        prefetch: int,
         lease: float,
         memory: int,
         arrived: Callable[[Delivery], None],
         lost: Callable[[frozenset[int]], None],
     ) -> None:
         self._url = url
-        self._queues, self._prefetch = queues, prefetch
+        self._queues = queues
         self._lease, self._pause = Lease(lease), lease / 2
         self._load, self._freed, self._spent = Load(memory), asyncio.Event(), asyncio.Event()
         self._arrived, self._lost = arrived, lost
@@ -133,7 +132,8 @@ class Consumer:
                 epochs = [await self._open_epoch(connection, wire, inbox, q) for q in self._queues]
             self._consumed = True
             log.info("intake_opened", queues=list(self._queues))
-            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, self._prefetch))
+            prefetch = next(iter(self._queues.values()))
+            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, prefetch))
             closings = [connection.closing, *(epoch.channel.closing for epoch in epochs)]
             await self._until_over(over, closings)
         finally:
@@ -195,7 +195,7 @@ class Consumer:
         channel = await connection.channel(publisher_confirms=False)
         epoch = Epoch(next(self._numbers), queue, channel, wire)
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled(queue))
-        await channel.basic_qos(prefetch_count=self._prefetch)
+        await channel.basic_qos(prefetch_count=self._queues[queue])
         self._epochs[epoch.number] = epoch
 
         inbox.read(channel.number, epoch.number, queue, self._hand_over)

@@ -164,7 +164,8 @@ class Topology:
         """What the settings call for.
 
         The first input queue is bound to the input exchange and takes everything. Further ones are
-        declared and left unbound: what they take is for whoever added them to decide. The journal is
+        declared and left unbound: what they take is for whoever added them to decide; so are those of
+        bulk, to which events are published by the queue's name. The journal is
         written by its name (docs/adr/0024).
         """
         kept: Mapping[str, Argument] = {"x-queue-type": "quorum", "x-delivery-limit": KEPT_LIMIT}
@@ -186,7 +187,7 @@ class Topology:
             queues=(
                 Queue(names.dead_letters_queue, kept),
                 Queue(names.results_queue, kept),
-                *(Queue(name, taken) for name in names.queues),
+                *(Queue(name, taken) for name in (*names.queues, *names.backfill_queues)),
                 *cls.of_journal(journal).queues,
             ),
             bindings=(

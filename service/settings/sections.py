@@ -78,7 +78,8 @@ def _distinct(name: str, info: ValidationInfo, *others: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
 CallsInFlight = Annotated[int | Literal["auto"], BeforeValidator(_auto_or_number)]
-Names = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1)]
+Listed = Annotated[tuple[Name, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[Listed, Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -116,6 +117,11 @@ class Named(_Section):
         description="input queues, all consumed at once: a JSON list, or names with commas "
         "between; the first one is bound to the exchange",
     )
+    backfill_queues: Listed = Field(
+        (),
+        description="input queues of bulk (history, imports, mends) that give way to the live ones: a JSON list, "
+        "or names with commas between; bound to nothing, `publish --backfill` sends to the first one",
+    )
     exchange: Name = Field("orders.events", description="topic exchange of the order events")
     outcomes_exchange: Name = Field(
         "orders.outcomes",
@@ -133,11 +139,18 @@ class Named(_Section):
         "bind a queue of your own",
     )
 
-    @field_validator("queues")
+    @field_validator("queues", "backfill_queues")
     @classmethod
     def _no_queue_twice(cls, queues: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(queues)) < len(queues):
             raise PydanticCustomError("list", "names a queue twice")
+        return queues
+
+    @field_validator("backfill_queues")
+    @classmethod
+    def _backfill_apart(cls, queues: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in queues:
+            _distinct(name, info, "queues")
         return queues
 
     @field_validator("outcomes_exchange")
@@ -148,7 +161,7 @@ class Named(_Section):
     @field_validator("results_queue")
     @classmethod
     def _results_apart(cls, name: str, info: ValidationInfo) -> str:
-        return _distinct(name, info, "queues")
+        return _distinct(name, info, "queues", "backfill_queues")
 
     @field_validator("dead_letters_exchange")
     @classmethod
@@ -158,7 +171,7 @@ class Named(_Section):
     @field_validator("dead_letters_queue")
     @classmethod
     def _dead_letters_queue_apart(cls, name: str, info: ValidationInfo) -> str:
-        return _distinct(name, info, "queues", "results_queue")
+        return _distinct(name, info, "queues", "backfill_queues", "results_queue")
 
     @field_validator("operations_exchange")
     @classmethod

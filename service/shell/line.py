@@ -19,6 +19,7 @@ from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
 from service.core.hubspot.throttles import POLICIES, Began, Over, Spell, Throttles, throttle_of
 from service.core.hubspot.verdicts import Fate
+from service.core.waiting.bulk import Spare
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
 
@@ -64,6 +65,11 @@ class Line:
         if self._conversations >= self._concurrency.calls(per_second):
             return FOREVER
         return self._budget.wait(now)
+
+    def spare(self, now: float) -> Spare:
+        """What bulk may take of the quota."""
+        budget = self._budget
+        return Spare(budget.window / budget.limit, budget.taken(now) / budget.limit)
 
     def throttle(self) -> Spell | None:
         """The limit of HubSpot's that holds calls up now."""

@@ -81,11 +81,17 @@ class Pipeline:
                 task.cancel()
 
     async def _send_out(self, tasks: asyncio.TaskGroup) -> None:
-        while (wait := self.desk.wait(now := self._shell.now(), self._line.wait)) is not None:
+        line = self._line
+        while True:
+            now = self._shell.now()
+            spare = line.spare(now)
+            wait = self.desk.wait(now, line.wait, spare)
+            if wait is None:
+                return
             if wait > 0.0:
                 await self._wake.within(wait)
                 continue
-            departure = self.desk.depart(now)
+            departure = self.desk.depart(now, spare)
             if departure is not None:
                 story, traced = self._carry(departure), self._shell.traced
                 self._spawn(tasks, traced(departure.batch, story) if traced else story)

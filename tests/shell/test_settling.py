@@ -26,8 +26,7 @@ async def test_three_hundred_settlements_at_once_cost_no_channel(amqp_url: str) 
     ended: set[int] = set()
     consumer = Consumer(
         amqp_url,
-        ["orders.events"],
-        prefetch=2000,
+        {"orders.events": 2000},
         lease=10.0,
         memory=64 << 20,
         arrived=arrived.append,

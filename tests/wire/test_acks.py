@@ -21,8 +21,7 @@ class Intake:
         self.ended: set[int] = set()
         self.consumer = Consumer(
             URL,
-            [QUEUE],
-            prefetch=prefetch,
+            {QUEUE: prefetch},
             lease=10.0,
             memory=64 << 20,
             arrived=self.arrived.append,

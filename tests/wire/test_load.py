@@ -27,8 +27,7 @@ class Desk:
         self.sizes: list[int] = []
         self.consumer = Consumer(
             URL,
-            [QUEUE],
-            prefetch=prefetch,
+            {QUEUE: prefetch},
             lease=10.0,
             memory=MEMORY,
             arrived=self._arrived,

@@ -51,6 +51,8 @@ class Contribution:
     )
     # Merges with no other event.
     apart: bool = False
+    # From a queue of bulk: it gives way to live events, and is checked likewise.
+    backfill: bool = False
     # lines, links, stage; None = the event carries properties alone.
     graph: Graph | None = None
 

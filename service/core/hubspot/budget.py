@@ -116,6 +116,12 @@ class Budget:
         """Our calls in the window, the ones on their way among them."""
         return self._places.taken
 
+    def taken(self, now: float) -> int:
+        """Places of the window that are taken, by anybody, as far as the latest news tell."""
+        self._expire(now)
+        heard = self._news is not None and now <= self._heard_at + self.window
+        return max(self.used, self.limit - max(0, self._room)) if heard else self.used
+
     def wait(self, now: float) -> float:
         """Seconds until a call may leave; 0.0 = now; FOREVER = when an answer comes."""
         self._expire(now)

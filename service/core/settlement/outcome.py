@@ -123,10 +123,11 @@ class BatchReference:
 
 @_document
 class ReplayReference:
-    """How it came back out of the dead letters."""
+    """How it came back out of the dead letters, or in bulk: what is newer in HubSpot was kept."""
 
     number: Annotated[
-        int, Field(ge=0, description="replays so far; 0 where it came back by other means")
+        int,
+        Field(ge=0, description="replays so far; 0 where it came back by other means, or in bulk"),
     ]
     id: Annotated[
         str | None, Field(description="of this replay alone, as `ordersync dlq replay` gave it")
@@ -228,7 +229,8 @@ class OutcomeData:
         ),
     ]
     replay: Annotated[
-        ReplayReference | None, Field(description="null unless it came out of the dead letters")
+        ReplayReference | None,
+        Field(description="null unless it came out of the dead letters, or by a queue of bulk"),
     ] = None
     parts: Annotated[
         Parts | None, Field(description="null unless the event carried lines, links or a stage")

@@ -266,7 +266,9 @@ class _Shared:
             attempts=slot.attempts,
             batch=BatchReference(size=self.batch_size, merged=len(slot.contributions)),
             superseded_by=superseded_by,
-            replay=_replay(delivery, left_out) if contribution.came_back else None,
+            replay=_replay(delivery, left_out)
+            if contribution.came_back or contribution.backfill
+            else None,
             parts=receipt(slot, index),
             received_at=iso(delivery.received_at),
             settled_at=self.settled_at,

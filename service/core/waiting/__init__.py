@@ -6,5 +6,6 @@ Its modules:
     parts     what is known of the parts of one order's write
     wishes    Contributions of one order -> one wish for its lines and links
     slots    Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
+    bulk      what gives way to the live: it waits beside the lanes
     backlog  Slots over time -> Batch
 """

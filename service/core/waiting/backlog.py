@@ -20,7 +20,7 @@ from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
 from service.core.waiting.slots import Slot, coalesce, forgiven, slot_of, without_epochs
 
-Trigger = Literal["size", "linger", "drain", "retry"]
+Trigger = Literal["size", "linger", "drain", "retry", "bulk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,19 @@ class Backlog:
             self._coming[_berth_of(before)] -= 1
             if not self._coming[_berth_of(before)]:
                 del self._coming[_berth_of(before)]
+
+    def busy(self, order: Order) -> bool:
+        """Whether anything of the order waits here or is in flight."""
+        return order in self._lanes
+
+    def carry(self, slots: tuple[Slot, ...]) -> Batch:
+        """A batch of slots that waited elsewhere, alike, of orders that are not busy; in flight from here on."""
+        for slot in slots:
+            self._lanes[slot.order] = _Lane(travelling=True)
+            self.held += len(slot.contributions)
+        self.in_flight += len(slots)
+        first = slots[0]
+        return Batch(first.operation, first.order.id_property, first.company, slots, "bulk")
 
     def take(self, now: float) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""

@@ -48,10 +48,15 @@ class Slot:
     sealed: bool = False
     # An earlier try may have been applied: `created` cannot be known.
     ambiguous: bool = False
-    # Came out of the dead letters: what is newer in HubSpot is read before it is written.
+    # Came out of the dead letters, or in bulk: what is newer in HubSpot is read before it is written.
     checked: bool = False
     # What earlier tries have done of its graph.
     progress: Progress | None = None
+
+    @property
+    def backfill(self) -> bool:
+        """Whether it came by a queue of bulk; such an event merges with nobody."""
+        return self.contributions[0].backfill
 
     @property
     def complete(self) -> bool:
@@ -81,7 +86,8 @@ def slot_of(contribution: Contribution, now: float, not_before: float = 0.0) -> 
         (contribution,),
         now,
         not_before=not_before,
-        checked=contribution.came_back and not contribution.delivery.forced,
+        checked=(contribution.came_back or contribution.backfill)
+        and not contribution.delivery.forced,
     )
 
 

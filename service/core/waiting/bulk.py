@@ -1,0 +1,128 @@
+"""What came by a queue of bulk: history, imports, mends. It waits beside the lanes, and gives way to them.
+
+    live   ───► lanes ───► whenever a batch is due ─────────────────────────────┐
+                                                                                ├──► calls
+    bulk   ───► here  ───► a call in TENTH, always; any call that nobody else ──┘
+                           needs, while the window stays free enough
+
+Laws. A tenth of the calls is bulk's while any waits, however much is live. Beyond that it takes a call only where
+no live batch is due and the window has room for a burst: above half of the limit calls leave spaced
+(core.hubspot.budget), so half of the window stays free while live events come, a tenth where none do. Of one order
+nothing of it leaves while anything else of that order waits or is in flight: the live event goes first, and bulk is
+judged by its own time against what HubSpot shows (staleness). Within one order it leaves in the order of its arrival.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from service.core.events.order_event import Order
+from service.core.waiting.slots import Slot, without_epochs
+
+# One call of so many is bulk's for certain.
+TENTH: Final = 10
+# The part of the window that bulk fills at most while live events come, and where none came for a while.
+BESIDE: Final = 0.45
+ALONE: Final = 0.9
+# Seconds without a live batch after which none is awaited.
+QUIET: Final = 10.0
+# Calls of one batch: what HubSpot holds is read before it is written.
+CALLS: Final = 2
+# Orders in one batch: records whose property history one read takes.
+SIZE: Final = 50
+# Bytes of bodies after which a batch takes no more.
+BYTES: Final = 4 << 20
+FOREVER: Final = float("inf")
+
+
+class Spare(NamedTuple):
+    """What the quota leaves now: seconds per call at the limit, and the part of the window that is used."""
+
+    apart: float = 0.1
+    used: float = 0.0
+
+
+IDLE: Final = Spare()
+
+
+class Bulk:
+    """Slots in the order of their arrival. `busy` tells whether an order's lane holds anything."""
+
+    def __init__(self, busy: Callable[[Order], bool]) -> None:
+        self._busy = busy
+        self._waiting: deque[Slot] = deque()
+        # The moments from which a batch may leave where nobody else wants the call, and whoever wants it.
+        self._from = self._owed = 0.0
+        self._live = -FOREVER
+        # Before which nothing that waits may leave, unless something changes.
+        self._blocked_until = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._waiting)
+
+    def add(self, slot: Slot) -> None:
+        """One event more."""
+        self._waiting.append(slot)
+        self.changed()
+
+    def lose(self, epochs: frozenset[int]) -> None:
+        """Drop what came on channels that ended."""
+        left = (without_epochs(slot, epochs) for slot in self._waiting)
+        self._waiting = deque(slot for slot in left if slot is not None)
+
+    def changed(self) -> None:
+        """An order may have become free."""
+        self._blocked_until = 0.0
+
+    def live(self, now: float) -> None:
+        """A live batch leaves."""
+        self._live = now
+
+    def due(self, now: float, spare: Spare) -> float:
+        """The moment from which a batch may leave; FOREVER where none waits."""
+        if not self._waiting:
+            return FOREVER
+        most = ALONE if now - self._live > QUIET else BESIDE
+        return max(self._blocked_until, self._from if spare.used < most else self._owed)
+
+    def owed(self, now: float) -> bool:
+        """Whether the next call is bulk's, whoever else wants it."""
+        return bool(self._waiting) and now >= max(self._owed, self._blocked_until)
+
+    def take(self, now: float, spare: Spare) -> tuple[Slot, ...]:
+        """The slots of one batch, alike; empty where the order of each has something else under way."""
+        chosen: list[Slot] = []
+        left: deque[Slot] = deque()
+        seen: set[Order] = set()
+        weight = 0
+        for slot in self._waiting:
+            if self._fits(chosen, weight, slot, now) and slot.order not in seen:
+                chosen.append(slot)
+                weight += sum(len(c.delivery.body) for c in slot.contributions)
+            else:
+                left.append(slot)
+            seen.add(slot.order)
+        self._waiting = left
+        if chosen:
+            self._from = now + CALLS * spare.apart / ALONE
+            period = CALLS * spare.apart * TENTH
+            # What it had to wait for its call is not lost.
+            self._owed = min(now, max(self._owed, now - period)) + period
+        else:
+            later = (slot.not_before for slot in left if slot.not_before > now)
+            self._blocked_until = min(later, default=FOREVER)
+        return tuple(replace(slot, not_before=0.0) for slot in chosen)
+
+    def _fits(self, chosen: list[Slot], weight: int, slot: Slot, now: float) -> bool:
+        if len(chosen) >= SIZE or weight >= BYTES or slot.not_before > now:
+            return False
+        return (not chosen or _kind(slot) == _kind(chosen[0])) and not self._busy(slot.order)
+
+
+def _kind(slot: Slot) -> tuple[object, ...]:
+    """What the slots of one batch share."""
+    return slot.operation, slot.order.id_property, slot.complete, slot.checked
