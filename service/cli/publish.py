@@ -49,6 +49,14 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
     queue: Annotated[
         str | None, typer.Option(help="Straight to this queue instead of the exchange.")
     ] = None,
+    backfill: Annotated[
+        bool,
+        typer.Option(
+            "--backfill",
+            help="As bulk: to the first of ORDERSYNC_RABBITMQ__BACKFILL_QUEUES, which gives way to live events "
+            "and overwrites nothing newer.",
+        ),
+    ] = False,
     rate: Annotated[
         float | None, typer.Option(min=0.01, help="Events a second at the most.")
     ] = None,
@@ -95,7 +103,11 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
         raise typer.BadParameter("said of a file that is not read as CSV; --format csv reads it so")
     if unchecked and check_account:
         raise typer.BadParameter("says the opposite of --unchecked", param_hint="--check-account")
+    if backfill and queue is not None:
+        raise typer.BadParameter("names another queue than --queue", param_hint="--backfill")
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
+    if backfill and isinstance(settings, BrokerSettings):
+        queue = _bulk(settings.rabbitmq.backfill_queues)
     logs.for_command(settings.log)
     schema, id_property = _account(settings.hubspot.id_property, wanted=check_account)
     with on_disk(file) as path:
@@ -123,7 +135,23 @@ def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
                     progress=advance,
                 )
             )
-    say(f"published {number_of(confirmed, 'event')}")
+    to = f" to {queue}" if backfill else ""
+    say(f"published {number_of(confirmed, 'event')}{to}")
+
+
+def _bulk(queues: tuple[str, ...]) -> str:
+    """The queue of bulk.
+
+    Raises:
+        typer.Exit: there is none; it was said.
+    """
+    if not queues:
+        say(
+            "ORDERSYNC_RABBITMQ__BACKFILL_QUEUES names no queue: set it for this command and for `ordersync run`, "
+            "such as orders.backfill, and run `ordersync topology apply`"
+        )
+        raise typer.Exit(Exit.CONFIGURATION)
+    return queues[0]
 
 
 @contextmanager

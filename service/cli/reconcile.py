@@ -181,7 +181,7 @@ def _mend(broker: "BrokerSettings", shelf: "Shelf", queue: str | None) -> None:
 
     from service.contract.publish import Destination, publish
 
-    backfill = getattr(broker.rabbitmq, "backfill_queues", ())
+    backfill = broker.rabbitmq.backfill_queues
     target = Destination(broker.rabbitmq.exchange, queue or next(iter(backfill), None))
     sent = 0
     while some := shelf.mends(SENT):

@@ -48,6 +48,7 @@ async def running(
     url: str,
     options: TwinOptions | None = None,
     line_id_property: str | None = None,
+    backfill_queues: tuple[str, ...] = (),
     **sections: Any,
 ) -> AsyncIterator[Running]:
     """Run the service for the length of the block; at its end it is stopped as by SIGTERM."""
@@ -61,7 +62,12 @@ async def running(
         }
         hubspot["line_id_property"] = line_id_property
         http = {"host": "127.0.0.1", "port": 0}
-        settings = Settings(rabbitmq={"url": url}, hubspot=hubspot, http=http, **sections)
+        settings = Settings(
+            rabbitmq={"url": url, "backfill_queues": backfill_queues},
+            hubspot=hubspot,
+            http=http,
+            **sections,
+        )
         await topology.declare(url, topology.Topology.of(settings.rabbitmq))
         connection = await aiormq.connect(url)
         on = Running(url, settings, twin, await connection.channel())

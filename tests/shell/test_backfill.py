@@ -62,7 +62,9 @@ def test_live_and_bulk_of_the_same_orders_in_any_interleaving(seed: int) -> None
     """Every order holds its live value, and the bulk's where nothing live named it; none is in flight twice."""
     chance = random.Random(seed)
     orders = 30
-    faults = tuple(map(parse_fault, ("503 rate=0.04", "cut written=true rate=0.04"))) if seed % 2 else ()
+    faults = (
+        tuple(map(parse_fault, ("503 rate=0.04", "cut written=true rate=0.04"))) if seed % 2 else ()
+    )
     options = TwinOptions(
         latency=0.3,
         properties=PORTAL,
