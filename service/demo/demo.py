@@ -53,7 +53,7 @@ The demo would write them to a HubSpot that is none. Give it a virtual host of i
 NEXT: Final = """\
 What to try next
   ordersync demo --keep                   leave broker and twin running, to try
-                                          `dlq stats`, `doctor`, `publish`, `run`
+                                          `dlq stats`, `order A-10023`, `doctor`, `run`
   ordersync schema validate schemas/examples/valid       what a good event is
   ordersync publish --dry-run FILE        check your own events (NDJSON, CSV)
   ordersync hubspot-twin --help           the local HubSpot alone, with faults

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from service.orders import explaining
 from service.rabbitmq import topology
 from service.settings.sections import JournalSettings, RabbitMQ
 from service.twin import TwinOptions
@@ -198,3 +199,18 @@ async def test_a_million_outcomes_in_the_journal(
         print(f"\n{version}: {seconds:.2f} s for one order of 1,000,000 outcomes")
     assert done.code == 0
     assert done.out.count("outcome ") == 7
+
+
+async def test_how_far_it_is_is_said_where_it_takes_long(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "PROGRESS", 0.0)
+    await fill(amqp_url, filling(200_000, "B-1", 1))
+    said: list[str] = []
+
+    found = await explaining._remembered(amqp_url, "B-1", None, said.append)
+
+    assert [row["key"] for row in found] == ["B-1"]
+    assert len(said) > 1
+    assert " messages of the journal are read, " in said[0]
+    assert said[-1] == "2000 messages of the journal are read, 0 to go"
