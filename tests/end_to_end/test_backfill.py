@@ -4,9 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
-
-import orjson
 
 from service.cli.exits import Exit
 from tests.end_to_end.running import running
@@ -52,10 +51,7 @@ async def test_a_file_of_history_changes_nothing_that_is_newer(
     assert {order["properties"]["hs_currency_code"] for order in held.values()} == {"EUR"}
     assert {each["data"]["status"] for each in on.outcomes} == {"applied"}
     told = [each["data"]["replay"] for each in on.outcomes if each["data"]["replay"]]
-    assert (
-        sorted(orjson.dumps(each["left_out"]) for each in told)
-        == [b"[]"] * 200 + [b'["hs_order_name"]'] * 100
-    )
+    assert Counter(tuple(each["left_out"]) for each in told) == {(): 200, ("hs_order_name",): 100}
 
 
 async def test_without_a_queue_of_bulk_nothing_is_sent_and_the_way_is_told(
