@@ -1,6 +1,9 @@
 """Complete orders through the whole pipeline, in virtual time, against the twin: outcomes, calls, quota."""
 
 import asyncio
+import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,8 +13,11 @@ from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.retries import RetryPolicy
 from service.twin import TwinOptions, parse_fault
 from tests import virtual_time
+from tests.shell.command import CommandLine
 from tests.stage import Stage, stage, until
 
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 LINE_ID = "shop_line_id"
 UNIQUE = ("shop_order_id", f"line_items.{LINE_ID}")
 
@@ -191,4 +197,39 @@ def test_a_fault_at_any_step_ends_in_the_same_order(fault: str) -> None:
 
         assert on.statuses() == {"applied": 5}, outcomes(on)
 
+    virtual_time.run(story())
+
+
+def test_a_shops_export_of_lines_becomes_complete_orders_by_the_line_of_the_readme(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word what the README says, with --dry-run, and what it prints is carried to the twin."""
+    monkeypatch.chdir(ROOT)
+    (line,) = re.findall(
+        r"^\$ ordersync (publish docs/samples/.*)$", README.read_text(), re.MULTILINE
+    )
+    ended = command(*shlex.split(line), "--dry-run")
+    events = [each.encode() for each in ended.out.splitlines()]
+
+    async def story() -> None:
+        async with staged() as on:
+            on.queue.put(events)
+            await until(lambda: len(on.outcomes) == 2)
+            orders = on.twin.graph(by="shop_order_id")
+
+        assert on.statuses() == {"applied": 2}
+        lines = {
+            key: {
+                name: (line["properties"]["name"], line["properties"]["price"])
+                for name, line in order["links"]["line_items"].items()
+            }
+            for key, order in orders.items()
+        }
+        assert lines == {
+            "A-20001": {"A-20001/1": ("Zelt", "899.90"), "A-20001/2": ("Schlafsack", "200.00")},
+            "A-20002": {"A-20002/1": ("Kocher", "129.90")},
+        }
+        assert orders["A-20001"]["properties"]["hs_total_price"] == "1299.90"
+
+    assert ended.code == 0
     virtual_time.run(story())

@@ -8,7 +8,7 @@ wrong set-up gets. As few requests as can tell: where every second call fails, e
 """
 
 from collections.abc import Generator, Iterator
-from typing import Any, Final, cast
+from typing import Any, Final, assert_never, cast
 
 from service.core.hubspot import associations, calls, replies
 from service.core.hubspot.answers import BatchReply, NoReply
@@ -43,6 +43,8 @@ def _calls(where: Where) -> Iterator[Call]:
             yield associations.no_links(endpoint, where.to, where.object)
         case "records":
             yield from _about_records(where, endpoint)
+        case _:
+            assert_never(where.kind)
 
 
 def _about_records(where: Where, endpoint: Any) -> Iterator[Call]:
