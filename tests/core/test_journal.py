@@ -74,13 +74,13 @@ def test_what_became_of_an_event_by_its_order() -> None:
     ]
 
 
-def _complete() -> tuple[Settlement, ...]:
+def _complete(lines: int = 30) -> tuple[Settlement, ...]:
     made = graph_contribution(
         {
             "properties": {"a": SECRET},
             "stage": SECRET,
             "line_items": {
-                "items": [{"key": str(n), "properties": {"name": SECRET}} for n in range(30)]
+                "items": [{"key": str(n), "properties": {"name": SECRET}} for n in range(lines)]
             },
             "associations": [
                 {"to": "contact", "by": "email", "value": f"{SECRET}@example.com"},
@@ -97,7 +97,7 @@ def _complete() -> tuple[Settlement, ...]:
             str(n): Part(PartStatus.REJECTED, None, told)
             if n > 2
             else Part(PartStatus.CREATED, "9")
-            for n in range(30)
+            for n in range(lines)
         },
         links={Target("contacts", "email", f"{SECRET}@example.com"): Part(PartStatus.LINKED, "3")},
     )
@@ -128,6 +128,7 @@ def test_no_value_that_anybody_ordered_is_in_it() -> None:
     ]
     settlements = [
         *_complete(),
+        *_complete(lines=5),
         *(s for why in failures for s in settled(slot(contribution(a=SECRET)), why)),
         conclude_malformed(malformed, STAMP),
     ]
