@@ -203,7 +203,7 @@ def test_a_fault_at_any_step_ends_in_the_same_order(fault: str) -> None:
 def test_a_shops_export_of_lines_becomes_complete_orders_by_the_line_of_the_readme(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Word for word what the README says, with --dry-run; the first order, which that prints, is carried to the twin."""
+    """What the README says, with --dry-run; the first order, which that prints, is carried to the twin."""
     monkeypatch.chdir(ROOT)
     (line,) = re.findall(
         r"^\$ ordersync (publish docs/samples/.*)$", README.read_text(), re.MULTILINE
