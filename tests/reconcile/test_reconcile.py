@@ -181,6 +181,26 @@ async def test_a_run_that_is_killed_goes_on_and_finds_each_once(
     assert "name another --state" in other.err
 
 
+async def test_ctrl_c_says_how_to_go_on(amqp_url: str, tmp_path: Path) -> None:
+    listed = [order(n) for n in range(1_300)]
+    file, state = write(tmp_path / "shop.ndjson", listed), tmp_path / "state.sqlite"
+    async with shop(amqp_url, []) as (on, _):
+        process = await _process(
+            on,
+            ["reconcile", file, "--state", state, "--calls-per-window", "4"],
+            asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            while not _done(state):
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+
+    assert process.returncode == 130
+    assert f"the same command with --state {state} goes on" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
 async def _killed_at(on: Running, state: Path, words: list[Any]) -> bool:
     """Kill it once some of the orders are done, and not all; whether that was met."""
     process = await _process(on, words)
@@ -205,7 +225,9 @@ def _done(state: Path) -> int:
     return int(row[0]) if row else 0
 
 
-async def _process(on: Running, words: list[Any]) -> asyncio.subprocess.Process:
+async def _process(
+    on: Running, words: list[Any], err: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
     ours = {n: v for n, v in os.environ.items() if not n.startswith("ORDERSYNC_")}
     environment = ours | {
         "ORDERSYNC_HUBSPOT__BASE_URL": on.settings.hubspot.base_url,
@@ -219,7 +241,7 @@ async def _process(on: Running, words: list[Any]) -> asyncio.subprocess.Process:
         *map(str, words),
         env=environment,
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=err,
     )
 
 
