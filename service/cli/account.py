@@ -31,7 +31,7 @@ def account() -> "HubSpotSettings":
     Raises:
         ConfigurationError: with a line for every fault.
     """
-    from service.settings.config import AccountSettings
+    from service.settings.reading import AccountSettings
     from service.watch import logs
 
     settings = AccountSettings.load()

@@ -80,8 +80,8 @@ async def _told(
     from service.hubspot.enquirer import enquiring
     from service.orders.explaining import explain
     from service.orders.holding import holding
-    from service.settings.config import AccountSettings
     from service.settings.misconfiguration import ConfigurationError
+    from service.settings.reading import AccountSettings
 
     signals.told = "interrupted; nothing was changed"
     try:

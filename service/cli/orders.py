@@ -12,7 +12,7 @@ from service.cli.spread import Spread, SpreadOption, spreading
 if TYPE_CHECKING:
     from service.core.account.orders import OrderRow
     from service.hubspot.enquirer import Enquirer
-    from service.orders.reading import Orders, Wanted
+    from service.orders.reading import Enquiry, Orders
     from service.settings.sections import HubSpotSettings
 
 app = typer.Typer(help="The orders that HubSpot holds.", no_args_is_help=True)
@@ -61,9 +61,9 @@ def ls(
 
       ordersync orders ls --all -o csv > orders.csv
     """
-    from service.orders.reading import Wanted
+    from service.orders.reading import Enquiry
 
-    wanted = Wanted(
+    wanted = Enquiry(
         properties=_names(properties), limit=None if every else limit, archived=archived
     )
     _print(lambda orders: orders.listed(wanted), wanted, output, calls_per_window)
@@ -109,13 +109,13 @@ def search(
     --all goes on by record id, unless --sort asks for another order.
     """  # noqa: D301  (click's own mark, a backspace)
     from service.core.account.filters import FilterError, parse
-    from service.orders.reading import Wanted
+    from service.orders.reading import Enquiry
 
     try:
         groups = parse(" ".join(filters or ()))
     except FilterError as error:
         raise typer.BadParameter(str(error), param_hint="FILTER") from None
-    wanted = Wanted(groups, _names(properties), sort, text, None if every else limit)
+    wanted = Enquiry(groups, _names(properties), sort, text, None if every else limit)
     _print(lambda orders: orders.found(wanted, say), wanted, output, None)
 
 
@@ -125,7 +125,7 @@ def _names(given: str | None) -> tuple[str, ...]:
 
 def _print(
     ask: "Callable[[Orders], AsyncIterator[OrderRow]]",
-    wanted: "Wanted",
+    wanted: "Enquiry",
     output: Spread,
     calls: int | None,
 ) -> None:

@@ -28,30 +28,36 @@ TABLED: Final = 1_000
 SENT: Final = 1_000
 
 
+File = Annotated[
+    Path,
+    typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
+]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Publish the events that mend what differs.")
+]
+KeepNewer = Annotated[
+    bool,
+    typer.Option("--keep-newer", help="Mend nothing that HubSpot holds since after the event."),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(help="Keep what was found in this file; a run that was cut off goes on there."),
+]
+QueueOption = Annotated[str | None, typer.Option(help="Mends go straight to this queue.")]
+FormOption = Annotated[
+    Format | None, typer.Option("--format", help="Of stdin, or where the ending misleads.")
+]
+
+
 def reconcile(  # noqa: PLR0913  (what can be said about a file is a lot)
-    file: Annotated[
-        Path,
-        typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
-    ],
+    file: File,
     *,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Publish the events that mend what differs.")
-    ] = False,
-    keep_newer: Annotated[
-        bool,
-        typer.Option("--keep-newer", help="Mend nothing that HubSpot holds since after the event."),
-    ] = False,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep what was found in this file; a run that was cut off goes on there."
-        ),
-    ] = None,
-    queue: Annotated[str | None, typer.Option(help="Mends go straight to this queue.")] = None,
+    repair: Repair = False,
+    keep_newer: KeepNewer = False,
+    state: State = None,
+    queue: QueueOption = None,
     calls_per_window: CallsPerWindow = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="Of stdin, or where the ending misleads.")
-    ] = None,
+    form: FormOption = None,
     delimiter: columns.Delimiter = ",",
     maps: columns.Map = None,
     constants: columns.Constant = None,
@@ -78,7 +84,8 @@ def reconcile(  # noqa: PLR0913  (what can be said about a file is a lot)
     """
     from service.contract.event_files import from_file
     from service.reconcile.shelf import Shelf, mark_of
-    from service.settings.config import BrokerSettings, ReadingSettings
+    from service.settings.config import BrokerSettings
+    from service.settings.reading import ReadingSettings
     from service.watch import logs
 
     settings = ReadingSettings.load()

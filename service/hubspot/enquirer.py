@@ -20,7 +20,7 @@ from service.core.account.patience import (
     NotAllowed,
     NotLetIn,
     NotReached,
-    Told,
+    Readable,
     TurnedDown,
     Worth,
     worth,
@@ -111,7 +111,7 @@ class Enquirer:
             tries += 1
             found = worth(await self.reply(question), tries, self._window)
         match found:
-            case Told(reply):
+            case Readable(reply):
                 return reply
             case NotReached(message):
                 raise NotReachedError(message)

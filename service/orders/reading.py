@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Enquiry:
     """What is asked for; `groups` as they were written. `properties` () = the usual ones."""
 
     groups: Groups = ()
@@ -80,7 +80,7 @@ class Orders:
             say(f"stages are shown by their ids: {error} (crm.pipelines.orders.read)")
         return cls(enquirer, id_property, defined, named)
 
-    def names(self, wanted: Wanted) -> tuple[str, ...]:
+    def names(self, wanted: Enquiry) -> tuple[str, ...]:
         """The properties to show, the identifying one first.
 
         Raises:
@@ -92,7 +92,7 @@ class Orders:
                 known(name, self._definitions)
         return tuple(dict.fromkeys((*key, *(wanted.properties or USUAL))))
 
-    async def listed(self, wanted: Wanted) -> AsyncIterator[OrderRow]:
+    async def listed(self, wanted: Enquiry) -> AsyncIterator[OrderRow]:
         """Orders in HubSpot's own order, as they are: what was written a moment ago is among them.
 
         Raises:
@@ -112,7 +112,7 @@ class Orders:
             if (after := next_page(body)) is None:
                 return
 
-    async def found(self, wanted: Wanted, say: Say) -> AsyncIterator[OrderRow]:
+    async def found(self, wanted: Enquiry, say: Say) -> AsyncIterator[OrderRow]:
         """Orders that HubSpot's index finds; what was written in the last seconds may be missing.
 
         Raises:
@@ -135,7 +135,7 @@ class Orders:
                 return
             call = further
 
-    def _search(self, wanted: Wanted, names: tuple[str, ...]) -> Search:
+    def _search(self, wanted: Enquiry, names: tuple[str, ...]) -> Search:
         if wanted.sort is not None and self._definitions is not None:
             known(wanted.sort.removeprefix("-"), self._definitions)
         groups = checked(wanted.groups, self._definitions, self._pipelines)

@@ -16,8 +16,8 @@ from service.core.hubspot.associations import Linked
 from service.core.hubspot.calls import ORDERS, look_up
 from service.core.hubspot.lookups import Missing
 from service.core.reconcile.differences import targets_of
-from service.core.reconcile.held import HeldOrder, HeldRecord, own_line, records_of
-from service.core.reconcile.history import HISTORIES, Held, held_since
+from service.core.reconcile.held import HeldParts, HeldRecord, own_line, records_of
+from service.core.reconcile.history import HISTORIES, Since, held_since
 from service.core.reconcile.wanted import WantedOrder
 from service.hubspot.enquirer import Enquirer
 
@@ -33,9 +33,9 @@ class HeldReader:
         self._enquirer = enquirer
         self._id_property, self._line_id_property = id_property, line_id_property
 
-    async def held(self, orders: Sequence[WantedOrder]) -> list[HeldOrder]:
+    async def held(self, orders: Sequence[WantedOrder]) -> list[HeldParts]:
         """What HubSpot holds of each."""
-        held = [HeldOrder() for _ in orders]
+        held = [HeldParts() for _ in orders]
         both = list(zip(orders, held, strict=True))
         await self._records(both)
         there = [(wanted, has) for wanted, has in both if has.id is not None and not wanted.gone]
@@ -45,9 +45,9 @@ class HeldReader:
 
     async def since(
         self, object_type: str, wanted: Mapping[str, Collection[str]]
-    ) -> dict[tuple[str, str], Held]:
+    ) -> dict[tuple[str, str], Since]:
         """(record id, property) -> since when its value is held, and through what."""
-        found: dict[tuple[str, str], Held] = {}
+        found: dict[tuple[str, str], Since] = {}
         for ids in _some(wanted, HISTORIES):
             names = sorted({name for each in ids for name in wanted[each]})
             call = look_up(object_type, RECORD_ID, ids, histories=names)
@@ -57,8 +57,8 @@ class HeldReader:
                         found[str(result["id"]), name] = held
         return found
 
-    async def _records(self, both: Sequence[tuple[WantedOrder, HeldOrder]]) -> None:
-        by: dict[str, list[tuple[WantedOrder, HeldOrder]]] = {}
+    async def _records(self, both: Sequence[tuple[WantedOrder, HeldParts]]) -> None:
+        by: dict[str, list[tuple[WantedOrder, HeldParts]]] = {}
         for each in both:
             by.setdefault(each[0].order.id_property, []).append(each)
         for id_property, some in by.items():
@@ -70,13 +70,13 @@ class HeldReader:
                 for (_, held), record in zip(few, answers, strict=True):
                     held.record = record
 
-    async def _lines(self, there: Sequence[tuple[WantedOrder, HeldOrder]]) -> None:
+    async def _lines(self, there: Sequence[tuple[WantedOrder, HeldParts]]) -> None:
         if self._line_id_property is None:
             for _, held in there:
                 held.lines = None
             return
         linked = await self._linked(LINE_ITEMS, [held.id for _, held in there if held.id])
-        holders: dict[str, tuple[WantedOrder, HeldOrder]] = {}
+        holders: dict[str, tuple[WantedOrder, HeldParts]] = {}
         for wanted, held in there:
             if (links := linked.get(held.id or "")) is None:
                 held.lines = None
@@ -85,7 +85,7 @@ class HeldReader:
         await self._line_records(holders, self._line_id_property)
 
     async def _line_records(
-        self, holders: Mapping[str, tuple[WantedOrder, HeldOrder]], line_id_property: str
+        self, holders: Mapping[str, tuple[WantedOrder, HeldParts]], line_id_property: str
     ) -> None:
         for ids in _some(holders, RECORDS):
             names = {
@@ -99,7 +99,7 @@ class HeldReader:
     def _sort(
         self,
         wanted: WantedOrder,
-        held: HeldOrder,
+        held: HeldParts,
         record: HeldRecord | Missing | None,
         line_id_property: str,
     ) -> None:
@@ -111,7 +111,7 @@ class HeldReader:
         if key is not None:
             held.lines[key] = record
 
-    def _own_key(self, wanted: WantedOrder, held: HeldOrder) -> str:
+    def _own_key(self, wanted: WantedOrder, held: HeldParts) -> str:
         """Whatever identifies the order in the event, its lines' keys start with the configured property's value."""
         if wanted.order.id_property == self._id_property:
             return wanted.order.key
@@ -121,7 +121,7 @@ class HeldReader:
             else ""
         )
 
-    async def _links(self, there: Sequence[tuple[WantedOrder, HeldOrder]]) -> None:
+    async def _links(self, there: Sequence[tuple[WantedOrder, HeldParts]]) -> None:
         targets = await self._targets({t for wanted, _ in there for t in targets_of(wanted)})
         for object_type in sorted({name for wanted, _ in there for name in wanted.objects}):
             some = [each for each in there if object_type in each[0].objects]

@@ -17,7 +17,7 @@ from service.core.graph.link_types import labels_of
 from service.core.hubspot.calls import ORDERS
 from service.core.hubspot.requests import ListCall
 from service.core.reconcile.differences import Difference, differences
-from service.core.reconcile.held import HeldOrder, HeldRecord
+from service.core.reconcile.held import HeldParts, HeldRecord
 from service.core.reconcile.repair import mend
 from service.core.reconcile.wanted import WantedOrder, fold
 from service.hubspot.enquirer import Enquirer
@@ -84,7 +84,7 @@ class Comparison:
                 labels[name] = labels_of(await self.enquirer.ask(ListCall("labels", ORDERS, name)))
 
     async def _dated(
-        self, held: Sequence[HeldOrder], found: Sequence[list[Difference]]
+        self, held: Sequence[HeldParts], found: Sequence[list[Difference]]
     ) -> list[list[Difference]]:
         """With since when and through what each value is held that differs."""
         records = [
@@ -115,7 +115,7 @@ def _contributions(events: Sequence[Filed], id_property: str) -> Iterator[Contri
             yield event
 
 
-def _record(held: HeldOrder, row: Difference) -> str | None:
+def _record(held: HeldParts, row: Difference) -> str | None:
     """The record whose value differs."""
     if row.difference != "different" or row.place == "link":
         return None

@@ -3,6 +3,7 @@
 Its modules:
 
     config            the environment -> Settings
+    reading           settings of commands that only read HubSpot
     sections          which settings there are
     addresses         what is wrong with a URL, and the files of TLS that it names
     misconfiguration  one line per fault, with a guess at a misspelt name

@@ -45,7 +45,6 @@ from service.settings.sections import (
     Named,
     RabbitMQ,
     Retry,
-    Unkeyed,
 )
 
 ACK_TIMEOUT: Final = (
@@ -62,7 +61,7 @@ ACK_MARGIN: Final = 60.0
 HELD_AT_MOST: Final = ACK_TIMEOUT - ACK_MARGIN
 
 
-class _FromOutside(BaseSettings):
+class FromOutside(BaseSettings):
     """Where values come from, the same for every reader."""
 
     model_config = SettingsConfigDict(
@@ -122,7 +121,7 @@ class _FromOutside(BaseSettings):
         return init_settings, environment, files, _Sections(settings_cls)
 
 
-class FileSettings(_FromOutside):
+class FileSettings(FromOutside):
     """For what only reads files: nobody has to be reachable, or even named."""
 
     hubspot: Identifying = Identifying()
@@ -143,21 +142,7 @@ class BrokerSettings(FileSettings):
     journal: JournalSettings = JournalSettings()
 
 
-class AccountSettings(_FromOutside):
-    """For the commands that only ask HubSpot: nobody has to name a RabbitMQ, or how orders are identified."""
-
-    hubspot: Unkeyed
-    log: Log = Log()
-
-
-class ReadingSettings(_FromOutside):
-    """For what reads orders by their keys."""
-
-    hubspot: HubSpotSettings
-    log: Log = Log()
-
-
-class Settings(_FromOutside):
+class Settings(FromOutside):
     """The whole configuration, valid by construction. `Settings.load()` is the way to get it."""
 
     rabbitmq: RabbitMQ

@@ -17,7 +17,7 @@ from service.core.account.patience import (
     NotAllowed,
     NotLetIn,
     NotReached,
-    Told,
+    Readable,
     TurnedDown,
     worth,
 )
@@ -274,7 +274,7 @@ def reply(status: int, **body) -> BatchReply:
 
 def test_an_answer_is_worth_a_document_another_try_or_an_end():
     fine = reply(200, results=[])
-    assert worth(fine, 1, 10) == Told(fine)
+    assert worth(fine, 1, 10) == Readable(fine)
     assert worth(reply(401, message="no"), 1, 10) == NotLetIn(
         "HubSpot does not accept the token: no"
     )

@@ -16,7 +16,7 @@ from service.core.hubspot.associations import LinkType
 from service.core.hubspot.calls import look_up
 from service.core.hubspot.lookups import Missing
 from service.core.reconcile.differences import Difference, differences, same, targets_of
-from service.core.reconcile.held import HeldOrder, HeldRecord, own_line, records_of
+from service.core.reconcile.held import HeldParts, HeldRecord, own_line, records_of
 from service.core.reconcile.history import held_since
 from service.core.reconcile.repair import mend
 from service.core.reconcile.wanted import WantedOrder, fold
@@ -189,7 +189,7 @@ def test_a_line_is_ours_by_its_key():
     assert own_line("A/1", HeldRecord("5", {"line": "A%2F1/x"}), "line") == "x"
     assert own_line("A/1", HeldRecord("5", {"line": "A-2/x"}), "line") is None
     assert own_line("A/1", HeldRecord("5", {}), "line") is None
-    assert HeldOrder().id is None
+    assert HeldParts().id is None
 
 
 @pytest.mark.parametrize(
@@ -251,11 +251,11 @@ def test_values_are_compared_by_what_they_mean(name, wants, has, equal):
     assert same(ORDERS.get(name), wants, has) is equal
 
 
-def there(**values: str) -> HeldOrder:
-    return HeldOrder(HeldRecord("1", values))
+def there(**values: str) -> HeldParts:
+    return HeldParts(HeldRecord("1", values))
 
 
-def rows(order: WantedOrder, held: HeldOrder) -> list[tuple[str, str, str, str, str | None]]:
+def rows(order: WantedOrder, held: HeldParts) -> list[tuple[str, str, str, str, str | None]]:
     found = differences(order, held, ACCOUNT, LABELS)
     return [(d.difference, d.place, d.name, d.property, d.stays) for d in found]
 
@@ -263,13 +263,13 @@ def rows(order: WantedOrder, held: HeldOrder) -> list[tuple[str, str, str, str, 
 def test_an_order_is_there_missing_too_many_or_unread():
     up, gone = wanted(said()), wanted(said("archive"))
 
-    assert rows(up, there()) == rows(gone, HeldOrder(Missing())) == []
-    assert rows(up, HeldOrder(Missing())) == [("missing", "order", "", "", None)]
-    assert rows(wanted(said("update")), HeldOrder(Missing())) == [
+    assert rows(up, there()) == rows(gone, HeldParts(Missing())) == []
+    assert rows(up, HeldParts(Missing())) == [("missing", "order", "", "", None)]
+    assert rows(wanted(said("update")), HeldParts(Missing())) == [
         ("missing", "order", "", "", "the file only updates it")
     ]
     assert rows(gone, there()) == [("extra", "order", "", "", None)]
-    assert rows(up, HeldOrder()) == [("unread", "order", "", "", "HubSpot did not say")]
+    assert rows(up, HeldParts()) == [("unread", "order", "", "", "HubSpot did not say")]
 
 
 def test_values_differ_with_what_is_wanted_and_held():
@@ -313,7 +313,7 @@ def test_lines_are_missing_different_extra_or_unread():
 NAME = "contact email mia@example.com"
 
 
-def linked(record: Any = "7", **links: frozenset[LinkType]) -> HeldOrder:
+def linked(record: Any = "7", **links: frozenset[LinkType]) -> HeldParts:
     held = there()
     held.links = {"contacts": {each.removeprefix("r"): types for each, types in links.items()}}
     held.targets = {BUYER: record}
@@ -359,7 +359,7 @@ def test_labels_that_are_given_are_all_that_a_link_has():
 # --- repair ------------------------------------------------------------------------------------------------
 
 
-def mended(order: WantedOrder, held: HeldOrder) -> dict[str, Any]:
+def mended(order: WantedOrder, held: HeldParts) -> dict[str, Any]:
     event = mend(order, list(differences(order, held, ACCOUNT, LABELS)), "2026-11-25T00:00:00Z")
     assert event is not None
     verdict = read(Filed("x", 1, orjson.dumps(event)), KEY)
@@ -420,9 +420,9 @@ def test_an_order_that_is_missing_gets_all_that_the_file_says():
             associations=[buyer(exclusive=True)],
         )
     )
-    bare = mended(wanted(said()), HeldOrder(Missing()))
+    bare = mended(wanted(said()), HeldParts(Missing()))
 
-    event = mended(order, HeldOrder(Missing()))
+    event = mended(order, HeldParts(Missing()))
 
     assert event["type"] == "ordersync.order.upsert.v1"
     assert event["data"]["properties"] == {"note": "a"}

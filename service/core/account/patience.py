@@ -25,7 +25,7 @@ SECOND: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Readable:
     """An answer of 2xx with a document."""
 
     reply: BatchReply
@@ -68,7 +68,7 @@ class TurnedDown:
     message: str
 
 
-Worth = Told | AskAgain | NotReached | NotLetIn | NotAllowed | TurnedDown
+Worth = Readable | AskAgain | NotReached | NotLetIn | NotAllowed | TurnedDown
 
 
 def worth(reply: BatchReply | NoReply, tries: int, window: float) -> Worth:
@@ -82,7 +82,7 @@ def worth(reply: BatchReply | NoReply, tries: int, window: float) -> Worth:
     if not reply.accepted:
         return _refused(reply)
     if reply.document is not None:
-        return Told(reply)
+        return Readable(reply)
     return _again(tries, NotReached("HubSpot's answer is no JSON object: some proxy's, perhaps"))
 
 

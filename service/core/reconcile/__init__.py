@@ -2,7 +2,7 @@
 
   events of one order -> WantedOrder -.
                                        '-> Difference -> the event that mends it
-  answers of HubSpot  -> HeldOrder  --'
+  answers of HubSpot  -> HeldParts  --'
 
 Its modules:
 

@@ -20,7 +20,7 @@ from service.core.graph.link_types import PLAIN, types_for
 from service.core.graph.pipelines import OrderPipeline
 from service.core.hubspot.associations import LinkType
 from service.core.hubspot.lookups import Missing
-from service.core.reconcile.held import HeldOrder, HeldRecord
+from service.core.reconcile.held import HeldParts, HeldRecord
 from service.core.reconcile.wanted import WantedOrder
 from service.core.waiting.claims import STAGE_PROPERTIES
 
@@ -57,7 +57,7 @@ class Difference:
 
 
 def differences(
-    wanted: WantedOrder, held: HeldOrder, account: AccountSchema, labels: Labels
+    wanted: WantedOrder, held: HeldParts, account: AccountSchema, labels: Labels
 ) -> Iterator[Difference]:
     """All that differs of one order."""
     found = _differences(wanted, held, account, labels)
@@ -65,7 +65,7 @@ def differences(
 
 
 def _differences(
-    wanted: WantedOrder, held: HeldOrder, account: AccountSchema, labels: Labels
+    wanted: WantedOrder, held: HeldParts, account: AccountSchema, labels: Labels
 ) -> Iterator[Difference]:
     match held.record:
         case None:
@@ -160,7 +160,7 @@ _MEANINGS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
-def _lines(wanted: WantedOrder, held: HeldOrder, definitions: Definitions) -> Iterator[Difference]:
+def _lines(wanted: WantedOrder, held: HeldParts, definitions: Definitions) -> Iterator[Difference]:
     if held.lines is None:
         yield Difference("", "unread", "line", stays="HubSpot did not say which lines there are")
         return
@@ -175,7 +175,7 @@ def _lines(wanted: WantedOrder, held: HeldOrder, definitions: Definitions) -> It
             yield Difference("", "extra", "line", key, held="there")
 
 
-def _links(wanted: WantedOrder, held: HeldOrder, labels: Labels) -> Iterator[Difference]:
+def _links(wanted: WantedOrder, held: HeldParts, labels: Labels) -> Iterator[Difference]:
     for name in sorted(wanted.objects):
         there = held.links.get(name)
         if there is None:

@@ -28,7 +28,7 @@ HeldLinks = Mapping[str, frozenset[LinkType]]
 
 
 @dataclass(slots=True)
-class HeldOrder:
+class HeldParts:
     """What HubSpot holds of one order. Filled answer by answer, then only read."""
 
     record: HeldRecord | Missing | None = None

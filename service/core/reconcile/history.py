@@ -13,14 +13,14 @@ from service.core.hubspot.answers import objects
 HISTORIES: Final = 50
 
 
-class Held(NamedTuple):
+class Since(NamedTuple):
     """Since when (HubSpot's own text), and through what."""
 
     since: str
     through: str
 
 
-def held_since(result: Mapping[str, Any], name: str) -> Held | None:
+def held_since(result: Mapping[str, Any], name: str) -> Since | None:
     """The newest entry of a property's history in a result; None where there is none."""
     histories = result.get("propertiesWithHistory")
     entries = objects(histories if isinstance(histories, dict) else {}, name)
@@ -28,7 +28,7 @@ def held_since(result: Mapping[str, Any], name: str) -> Held | None:
     if not dated:
         return None
     newest = max(dated, key=lambda each: str(each["timestamp"]))
-    return Held(newest["timestamp"], _through(newest))
+    return Since(newest["timestamp"], _through(newest))
 
 
 def _through(entry: Mapping[str, Any]) -> str:
