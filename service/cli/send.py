@@ -7,11 +7,13 @@ from uuid import uuid4
 import typer
 
 from service.cli import interrupts
+from service.cli.account import account, asked
 from service.cli.exits import Exit
 from service.cli.printing import Output, OutputOption, say, show, show_document
 
 if TYPE_CHECKING:
     from service.cli.interrupts import Interrupts
+    from service.core.account.preflight import AccountSchema
     from service.core.events.order_event import Operation
     from service.orders.draft import Typed
     from service.settings.sections import RabbitMQ
@@ -64,6 +66,12 @@ def send(  # noqa: PLR0913  (what can be said of an order is a lot)
         str | None, typer.Option(help="The property that KEY is a value of; else the configured.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the outcome.")] = 60.0,
+    check_account: Annotated[
+        bool,
+        typer.Option(
+            "--check-account", help="Check it against the HubSpot account's properties, too."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only check the event, and print it.")
     ] = False,
@@ -100,7 +108,8 @@ def send(  # noqa: PLR0913  (what can be said of an order is a lot)
     )  # fmt: skip
     settings = FileSettings.load() if dry_run else BrokerSettings.load()
     logs.for_command(settings.log)
-    event = _checked(_operation(operation), key, typed, settings.hubspot.id_property)
+    schema = _schema() if check_account else None
+    event = _checked(_operation(operation), key, typed, settings.hubspot.id_property, schema)
     if not isinstance(settings, BrokerSettings):
         show_document(event, output)
         return
@@ -113,6 +122,12 @@ def send(  # noqa: PLR0913  (what can be said of an order is a lot)
     if outcome["data"]["status"] not in DONE:
         say(f"its dead letter: `ordersync dlq show {event['id']}`")
         raise typer.Exit(Exit.FAILED)
+
+
+def _schema() -> "AccountSchema":
+    from service.contract.account import account_schema
+
+    return asked(account(), account_schema)
 
 
 def _operation(word: str) -> "Operation":
@@ -129,12 +144,16 @@ def _operation(word: str) -> "Operation":
 
 
 def _checked(
-    operation: "Operation", key: str, typed: "Typed", id_property: str | None
+    operation: "Operation",
+    key: str,
+    typed: "Typed",
+    id_property: str | None,
+    schema: "AccountSchema | None",
 ) -> dict[str, Any]:
     """The event, as the service would take it.
 
     Raises:
-        typer.BadParameter: it would be malformed.
+        typer.BadParameter: it would be malformed, or HubSpot would refuse it.
     """
     import orjson
 
@@ -147,7 +166,7 @@ def _checked(
         event = drafted(operation, key, typed, uuid4().hex, iso(stamp()))
     except DraftError as error:
         raise typer.BadParameter(str(error), param_hint=error.option) from None
-    found = faults(Filed("", 0, orjson.dumps(event)), id_property)
+    found = faults(Filed("", 0, orjson.dumps(event)), id_property, schema)
     if found:
         told = "; ".join(f"{path}: {said}" if path else said for path, said in found)
         raise typer.BadParameter(told, param_hint="the event")

@@ -14,6 +14,7 @@ from service.orders.draft import Typed, drafted
 from service.rabbitmq import topology
 from service.settings.sections import RabbitMQ
 from service.twin import TwinOptions
+from service.twin.pytest_plugin import running_twin
 from tests.end_to_end.running import Running, running
 from tests.orders.commands import Ended, ordersync
 
@@ -156,6 +157,28 @@ async def test_the_broker_goes_while_the_outcome_is_awaited(
 )
 async def test_what_is_no_event_is_not_sent(arguments: list[str], told: str) -> None:
     done = await ordersync("send", *arguments, RABBITMQ__URL="amqp://127.0.0.1:1")
+
+    assert (done.code, done.out) == (2, "")
+    assert told in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "hs_ordr_name=x"], "did you mean hs_order_name?"),
+        (["--stage", "Shiped"], "there is no stage Shiped"),
+        (["--set", "hs_total_price=soon"], "data.properties.hs_total_price"),
+    ],
+)
+async def test_what_the_account_would_refuse_is_not_sent_where_that_is_asked(
+    arguments: list[str], told: str
+) -> None:
+    with running_twin(TwinOptions(calls=0, unique=UNIQUE)) as twin:
+        done = await ordersync(
+            "send", "upsert", "A-1", *arguments, "--check-account",
+            RABBITMQ__URL="amqp://127.0.0.1:1", HUBSPOT__BASE_URL=twin.url, HUBSPOT__TOKEN="t",
+            HUBSPOT__ID_PROPERTY="shop_order_id",
+        )  # fmt: skip
 
     assert (done.code, done.out) == (2, "")
     assert told in " ".join(done.err.split())
