@@ -73,7 +73,8 @@ def reconcile(  # noqa: PLR0913  (what can be said about a file is a lot)
     HubSpot is asked in batches, with a tenth of ORDERSYNC_HUBSPOT__CALLS unless --calls-per-window says otherwise,
     so that live traffic keeps the rest. --state makes a run of hours resumable.
 
-    --repair publishes an event for each order that can be mended. It is written as a replay is: what changes after it
+    --repair publishes an event for each order that can be mended, to the first of ORDERSYNC_RABBITMQ__BACKFILL_QUEUES
+    where there is one, else to the exchange. It is written as a replay is: what changes after it
     was seen is newer, and stays. With --keep-newer the same goes for what changed since the file's own events.
 
       ordersync reconcile orders.ndjson
@@ -195,7 +196,7 @@ def _mend(broker: "BrokerSettings", shelf: "Shelf", queue: str | None) -> None:
         url = broker.rabbitmq.url.get_secret_value()
         sent += asyncio.run(publish(url, (_event(number, body) for number, body in some), target))
         shelf.sent(some[-1][0])
-    say(f"published {number_of(sent, 'event')} that mend to the {target.name}")
+    say(f"published {number_of(sent, 'mending event')} to the {target.name}")
 
 
 def _event(number: int, body: bytes) -> "Filed":

@@ -80,7 +80,7 @@ def write(path: Path, listed: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
-async def command(on: Running, *words: object) -> Ended:
+async def command(on: Running, *words: object, **more: str) -> Ended:
     """`ordersync`, as a process beside the running service."""
     ours = {n: v for n, v in os.environ.items() if not n.startswith("ORDERSYNC_")}
     environment = ours | {
@@ -90,6 +90,7 @@ async def command(on: Running, *words: object) -> Ended:
         "ORDERSYNC_HUBSPOT__ID_PROPERTY": "shop_order_id",
         "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY": LINE_KEY,
     }
+    environment |= {f"ORDERSYNC_{name}": value for name, value in more.items()}
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("ordersync")),
         *map(str, words),

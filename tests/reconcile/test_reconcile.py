@@ -94,7 +94,7 @@ async def test_all_that_was_damaged_is_found_and_mended_and_nothing_else(
     assert len(places) == len(wanted) == len(chosen)
     assert all(row["stays"] is None for row in found.rows)
     assert (found.code, repaired.code, after.code) == (1, 0, 0), after.out[:2000]
-    assert f"published {len(chosen)} events that mend" in repaired.err
+    assert f"published {len(chosen)} mending events" in repaired.err
     assert statuses == {"applied"}
 
 
@@ -141,6 +141,22 @@ async def test_a_mend_overwrites_nothing_that_changed_after_it_was_seen(
     assert repaired.code == 0
     assert on.outcomes[-1]["data"]["status"] == "applied"
     assert (state["hs_total_price"], state["hs_order_name"]) == ("10", "Order 1")
+
+
+async def test_mends_go_to_the_queue_of_bulk_where_there_is_one(
+    amqp_url: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "one.ndjson", [order(1)])
+    async with shop(amqp_url, [order(1)]) as (on, account):
+        await account.patch("orders", account.orders["A-1"], hs_total_price="9")
+        await on.channel.queue_declare("orders.backfill", durable=True)
+        bulk = {"RABBITMQ__BACKFILL_QUEUES": "orders.backfill"}
+        repaired = await command(on, "reconcile", file, "--repair", **bulk)
+        held = await on.channel.basic_get("orders.backfill")
+
+    assert repaired.code == 0
+    assert "published 1 mending event to the queue orders.backfill" in repaired.err
+    assert orjson.loads(held.body)["data"]["properties"] == {"hs_total_price": "1.50"}
 
 
 async def test_keep_newer_leaves_what_changed_since_the_files_own_events(
