@@ -1,6 +1,7 @@
 // Publish order events. AMQP_URL in the environment; Java 15 or later, com.rabbitmq:amqp-client 5.x and slf4j-api:
 //   java -cp amqp-client.jar:slf4j-api.jar Publish.java
-// Write the JSON with a library as soon as a value of yours goes into it.
+// Write the JSON with a library as soon as a value of yours goes into it. A line's key is its number within its order,
+// never its product.
 import com.rabbitmq.client.AMQP;
 import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;
@@ -25,7 +26,10 @@ public class Publish {
                 String event = """
                     {"specversion": "1.0", "id": "%s", "source": "/shops/eu-1",
                      "type": "ordersync.order.upsert.v1", "subject": "A-%d", "time": "%s",
-                     "data": {"properties": {"hs_order_name": "Tent", "hs_total_price": "129.90"}}}
+                     "data": {"properties": {"hs_order_name": "Tent", "hs_total_price": "129.90"},
+                              "line_items": {"mode": "replace", "items": [
+                                {"key": "1", "properties":
+                                  {"name": "Tent", "hs_sku": "T-1", "quantity": 1, "price": "129.90"}}]}}}
                     """.formatted(id, number, Instant.now());
                 AMQP.BasicProperties properties = new AMQP.BasicProperties.Builder()
                     .contentType("application/cloudevents+json")

@@ -15,7 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-func upserted(order string, properties map[string]any) map[string]any {
+func upserted(order string, properties map[string]any, lines []any) map[string]any {
 	return map[string]any{
 		"specversion": "1.0",
 		"id":          uuid.NewString(), // with "source" the event's name: the same when you send it again
@@ -23,7 +23,10 @@ func upserted(order string, properties map[string]any) map[string]any {
 		"type":        "ordersync.order.upsert.v1",
 		"subject":     order,
 		"time":        time.Now().UTC().Format(time.RFC3339Nano),
-		"data":        map[string]any{"properties": properties},
+		"data": map[string]any{
+			"properties": properties,
+			"line_items": map[string]any{"mode": "replace", "items": lines},
+		},
 	}
 }
 
@@ -42,7 +45,11 @@ func run(ctx context.Context) error {
 	}
 	returned := channel.NotifyReturn(make(chan amqp.Return, 3)) // no queue took it
 	for number := 0; number < 3; number++ {
-		event := upserted(fmt.Sprintf("A-%d", number), map[string]any{"hs_order_name": "Tent", "hs_total_price": "129.90"})
+		tent := map[string]any{"name": "Tent", "hs_sku": "T-1", "quantity": 1, "price": "129.90"}
+		properties := map[string]any{"hs_order_name": "Tent", "hs_total_price": "129.90"}
+		// The line's key within its order: its number, never its product.
+		line := map[string]any{"key": "1", "properties": tent}
+		event := upserted(fmt.Sprintf("A-%d", number), properties, []any{line})
 		body, err := json.Marshal(event)
 		if err != nil {
 			return err

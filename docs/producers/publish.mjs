@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import amqp from "amqplib";
 
-function upserted(order, properties) {
+function upserted(order, properties, lines) {
   return {
     specversion: "1.0",
     id: randomUUID(), // with `source` the event's name: the same when you send it again
@@ -10,7 +10,7 @@ function upserted(order, properties) {
     type: "ordersync.order.upsert.v1",
     subject: order,
     time: new Date().toISOString(),
-    data: { properties },
+    data: { properties, line_items: { mode: "replace", items: lines } },
   };
 }
 
@@ -20,7 +20,10 @@ const returned = [];
 channel.on("return", (message) => returned.push(message.properties.messageId)); // no queue took it
 
 for (let number = 0; number < 3; number++) {
-  const event = upserted(`A-${number}`, { hs_order_name: "Tent", hs_total_price: "129.90" });
+  const tent = { name: "Tent", hs_sku: "T-1", quantity: 1, price: "129.90" };
+  const properties = { hs_order_name: "Tent", hs_total_price: "129.90" };
+  // The line's key within its order: its number, never its product.
+  const event = upserted(`A-${number}`, properties, [{ key: "1", properties: tent }]);
   channel.publish("orders.events", "order", Buffer.from(JSON.stringify(event)), {
     contentType: "application/cloudevents+json",
     persistent: true,

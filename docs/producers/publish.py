@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import aio_pika
 
 
-def upserted(order: str, properties: dict[str, str | float | bool | None]) -> aio_pika.Message:
-    """One event about one order, in the structured mode."""
+def upserted(order: str, properties: dict, lines: list[dict]) -> aio_pika.Message:
+    """One event about one order with all of its lines, in the structured mode."""
     event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),  # with `source` the event's name: the same when you send it again
@@ -18,7 +18,7 @@ def upserted(order: str, properties: dict[str, str | float | bool | None]) -> ai
         "type": "ordersync.order.upsert.v1",
         "subject": order,
         "time": datetime.now(UTC).isoformat(),
-        "data": {"properties": properties},
+        "data": {"properties": properties, "line_items": {"mode": "replace", "items": lines}},
     }
     return aio_pika.Message(
         json.dumps(event).encode(),
@@ -36,7 +36,10 @@ async def main() -> None:
         channel = await connection.channel(on_return_raises=True)
         exchange = await channel.get_exchange("orders.events", ensure=False)
         for number in range(3):
-            message = upserted(f"A-{number}", {"hs_order_name": "Tent", "hs_total_price": "129.90"})
+            tent = {"name": "Tent", "hs_sku": "T-1", "quantity": 1, "price": "129.90"}
+            properties = {"hs_order_name": "Tent", "hs_total_price": "129.90"}
+            # The line's key within its order: its number, never its product.
+            message = upserted(f"A-{number}", properties, [{"key": "1", "properties": tent}])
             await exchange.publish(message, routing_key="order", mandatory=True)
 
 

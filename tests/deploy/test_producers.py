@@ -77,6 +77,9 @@ def expect(url: str, number: int) -> None:
         )
         event = parse(delivery, "shop_order_id")
         assert isinstance(event, Contribution)
+        assert event.graph is not None
+        assert event.graph.lines is not None
+        assert list(event.graph.lines.items) == ["1"]
         assert properties.message_id == event.event.id
     assert len({message.header.properties.message_id for message in messages}) == number
 
