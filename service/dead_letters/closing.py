@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from service.core.events.deliveries import OwnProperties
 from service.core.events.events import Contribution
+from service.core.events.order_event import ORDERS
 from service.core.hubspot import calls, staleness
 from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
@@ -89,7 +90,7 @@ async def _judge(
 ) -> None:
     keys = list(dict.fromkeys(event.order.key for _, _, event in asked))
     names = sorted({name for _, _, event in asked for name in event.values})
-    call = calls.find(keys, id_property, histories=names)
+    call = calls.find(ORDERS, keys, id_property, histories=names)
     known = dict(zip(keys, staleness.holdings(call, await ask(call)), strict=True))
     for key, name, event in asked:
         match known[event.order.key]:

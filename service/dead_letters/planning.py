@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.core.events.events import Contribution
-from service.core.events.order_event import Operation
+from service.core.events.order_event import ORDERS, Operation
 from service.core.hubspot import calls, staleness
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
@@ -200,7 +200,7 @@ async def _look_up(made: Plan, asked: Sequence[Asked], send: Send) -> None:
 async def _look_up_some(made: Plan, asked: Sequence[Asked], send: Send, id_property: str) -> None:
     keys = list(dict.fromkeys(one.event.order.key for one in asked))
     names = sorted({name for one in asked for name in one.event.values})
-    call = calls.find(keys, id_property, histories=names)
+    call = calls.find(ORDERS, keys, id_property, histories=names)
     known = dict(zip(keys, staleness.holdings(call, await send(call)), strict=True))
     for one in asked:
         match known[one.event.order.key]:
@@ -235,7 +235,9 @@ async def held_now(found: FoundLetter, send: Send, id_property: str) -> Holding 
     event = letters.contribution(found.delivery, id_property)
     if event is None:
         return "it holds no order event"
-    call = calls.find([event.order.key], event.order.id_property, histories=sorted(event.values))
+    call = calls.find(
+        ORDERS, [event.order.key], event.order.id_property, histories=sorted(event.values)
+    )
     (held,) = staleness.holdings(call, await send(call))
     match held:
         case Holding():

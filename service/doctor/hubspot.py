@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from service.clock import stamp
+from service.core.events.order_event import ORDERS
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import find
 from service.core.hubspot.lookups import read_keys
@@ -173,7 +174,7 @@ class _Visit:
 
     async def _tried(self, name: str, refused: BatchReply) -> Finding:
         """Its definition may not be read: try it, as the service's own probe does."""
-        call = find([KEY], name)
+        call = find(ORDERS, [KEY], name)
         answer = await self._post(call.endpoint, call.body)
         match read_keys(call, answer)[0]:
             case Halted(reason):

@@ -11,6 +11,7 @@ from typing import Self
 import httpx
 
 from service.core.account.questions import Defined, Listing, Question, Single
+from service.core.events.order_event import ORDERS
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.requests import Call, ListCall
@@ -21,7 +22,7 @@ from service.hubspot.token import Token
 
 def orders_path(api_version: str) -> str:
     """The orders collection."""
-    return records_path("orders", api_version)
+    return records_path(ORDERS, api_version)
 
 
 class HubSpot:

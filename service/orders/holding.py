@@ -58,7 +58,9 @@ async def _entry(
     """The record with its histories, among the living first."""
     names = asked_for(defined)
     for archived in (False, True):
-        call = calls.find([key], id_property, properties=names, histories=names, archived=archived)
+        call = calls.find(
+            ORDERS, [key], id_property, properties=names, histories=names, archived=archived
+        )
         found = list(objects(await enquirer.ask(call), "results"))
         if found:
             return found[0]

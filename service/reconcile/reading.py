@@ -142,7 +142,7 @@ class HeldReader:
         while asked:
             further: list[tuple[str, str | None]] = []
             for some in _some(asked, associations.READ_AT_MOST):
-                call = associations.read(to, some)
+                call = associations.read(ORDERS, to, some)
                 found = associations.found(call, (await self._enquirer.answer(call)).document or {})
                 silent |= {each for each, _ in some if each not in found}
                 for origin, page in found.items():

@@ -10,7 +10,7 @@ from service.core.hubspot.verdicts import Applied, Rejected, Retryable
 from service.core.reasons import Code
 
 PLAIN = (LinkType("HUBSPOT_DEFINED", 507),)
-CALL = associations.make("contacts", [(Pair("1", "7"), PLAIN), (Pair("2", "8"), PLAIN)])
+CALL = associations.make("orders", "contacts", [(Pair("1", "7"), PLAIN), (Pair("2", "8"), PLAIN)])
 
 
 def error(side, *ids):
@@ -64,6 +64,6 @@ def test_nothing_associated_is_an_empty_list_and_silence_is_none():
         "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
         "context": {"fromObjectId": ["1"], "toObjectType": ["contact"]},
     }
-    call = associations.read("contacts", [("1", None), ("2", None)])
+    call = associations.read("orders", "contacts", [("1", None), ("2", None)])
 
     assert associations.found(call, {"errors": [nothing]}) == {"1": LinksFound(())}

@@ -17,7 +17,7 @@ def _call(*values, id_property="k"):
     inputs = [
         Input(f"A-{n}", f"A-{n}", f"t.{n}", {**v, "k": f"A-{n}"}) for n, v in enumerate(values)
     ]
-    return BatchCall("upsert", id_property, tuple(inputs), b"")
+    return BatchCall("upsert", id_property, tuple(inputs), b"", object="orders")
 
 
 def _invalid(name, value, error="INVALID_LONG"):

@@ -3,8 +3,8 @@
 import orjson
 from hypothesis import given
 
-from service.core.events.order_event import RECORD_ID
-from service.core.hubspot import calls
+from service.core.events.order_event import RECORD_ID, Operation
+from service.core.hubspot import calls, flows
 from tests.strategies import batch, contribution, slot, traffic
 
 
@@ -46,17 +46,17 @@ def test_an_update_by_record_id_leaves_the_property_out():
 
 
 def test_finding_asks_for_the_key_property():
-    assert orjson.loads(calls.find(["A-1", "A-2"], "shop_order_id").body) == {
+    assert orjson.loads(calls.find("orders", ["A-1", "A-2"], "shop_order_id").body) == {
         "inputs": [{"id": "A-1"}, {"id": "A-2"}],
         "properties": ["shop_order_id"],
         "propertiesWithHistory": [],
         "idProperty": "shop_order_id",
     }
-    assert "idProperty" not in orjson.loads(calls.find(["17"], RECORD_ID).body)
+    assert "idProperty" not in orjson.loads(calls.find("orders", ["17"], RECORD_ID).body)
 
 
 def test_an_archive_takes_record_ids_and_remembers_the_keys():
-    call = calls.archive([("A-1", "17")], "shop_order_id")
+    call = calls.archive("orders", [("A-1", "17")], "shop_order_id")
 
     assert orjson.loads(call.body) == {"inputs": [{"id": "17"}]}
     assert (call.inputs[0].key, call.inputs[0].id) == ("A-1", "17")
@@ -78,3 +78,8 @@ def test_every_input_is_told_apart_by_its_trace_id_and_a_retry_says_the_same(eve
     assert same == [{**i, "objectWriteTraceId": ""} for i in _inputs(again)]
     assert all(i["properties"]["shop_order_id"] == i["id"] for i in same)
     assert [i.trace for i in first.inputs] == traces
+
+
+def test_law_every_operation_has_its_flow_and_what_writes_values_its_endpoint():
+    assert set(flows._FLOWS) == set(Operation)
+    assert set(calls.WRITES) == set(Operation) - {Operation.ARCHIVE}

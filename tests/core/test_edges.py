@@ -48,7 +48,7 @@ def test_calls_about_nothing_have_a_name_and_no_size():
 
 def test_results_without_both_ends_are_no_evidence_and_types_without_a_number_are_none():
     plain = {"category": "HUBSPOT_DEFINED", "typeId": 507}
-    call = associations.read("contacts", [("1", None)])
+    call = associations.read("orders", "contacts", [("1", None)])
     body = {
         "results": [
             {"to": [{"toObjectId": 7}]},
@@ -59,7 +59,9 @@ def test_results_without_both_ends_are_no_evidence_and_types_without_a_number_ar
             },
         ]
     }
-    making = associations.make("contacts", [(Pair("1", "7"), [LinkType("HUBSPOT_DEFINED", 507)])])
+    making = associations.make(
+        "orders", "contacts", [(Pair("1", "7"), [LinkType("HUBSPOT_DEFINED", 507)])]
+    )
     (verdict,) = associations.made(making, {"results": [{"fromObjectId": 1}]}, 201, None)
 
     found = associations.found(call, body)
@@ -68,7 +70,9 @@ def test_results_without_both_ends_are_no_evidence_and_types_without_a_number_ar
 
 
 def test_a_refusal_without_a_final_word_is_asked_again():
-    making = associations.make("contacts", [(Pair("1", "7"), [LinkType("HUBSPOT_DEFINED", 507)])])
+    making = associations.make(
+        "orders", "contacts", [(Pair("1", "7"), [LinkType("HUBSPOT_DEFINED", 507)])]
+    )
     error = {"category": "RATE_LIMITS", "context": {"id": ["7"]}}
     (verdict,) = associations.made(making, {"errors": [error]}, 207, None)
 

@@ -45,7 +45,7 @@ def test_every_kept_answer_has_a_row():
 def _call(endpoint, id_property, *inputs):
     """Inputs as (id, values) or (id, values, trace)."""
     made = [Input(i[0], i[0], i[2] if len(i) > 2 else f"t.{n}", i[1]) for n, i in enumerate(inputs)]
-    return BatchCall(endpoint, id_property, tuple(made), b"")
+    return BatchCall(endpoint, id_property, tuple(made), b"", object="orders")
 
 
 ANY = _call("upsert", "shop_order_id", ("A-1", {}), ("A-2", {}))

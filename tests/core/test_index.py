@@ -9,7 +9,7 @@ from service.core.hubspot.calls import BatchCall, Input
 
 def _index(*keys, id_property="k", endpoint="upsert"):
     inputs = tuple(Input(key, key, f"t.{n}", {}) for n, key in enumerate(keys))
-    return BatchCall(endpoint, id_property, inputs, b"").index
+    return BatchCall(endpoint, id_property, inputs, b"", object="orders").index
 
 
 def _result(key=None, record="17", **more):

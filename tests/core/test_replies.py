@@ -19,7 +19,7 @@ ENDPOINTS = st.sampled_from(["upsert", "update", "archive", "read"])
 
 def _call(number=2, endpoint="upsert", id_property="k"):
     inputs = [Input(f"A-{n}", f"A-{n}", f"t.{n}", {"a": "1"}) for n in range(number)]
-    return BatchCall(endpoint, id_property, tuple(inputs), b"")
+    return BatchCall(endpoint, id_property, tuple(inputs), b"", object="orders")
 
 
 def _reply(body, status=200, **headers):
@@ -281,7 +281,7 @@ def test_a_value_that_speaks_as_hubspot_is_that_records_fault_alone(words, whole
             {"results": [{"id": "1", "properties": {"k": "A-1"}}], "errors": [named]}, 207
         )
 
-    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said)
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b"", object="orders"), said)
 
     assert isinstance(first, Rejected)
     assert first.reason.property == "a"
@@ -309,7 +309,7 @@ def test_a_taken_value_may_hold_anything():
     inputs = (Input("A-0", "A-0", "t.0", {"a": value}), Input("A-1", "A-1", "t.1", {"b": "y"}))
     said = _reply({"category": "VALIDATION_ERROR", "message": message}, 400)
 
-    first, second = replies.read(BatchCall("upsert", "k", inputs, b""), said)
+    first, second = replies.read(BatchCall("upsert", "k", inputs, b"", object="orders"), said)
 
     assert isinstance(first, Rejected)
     assert (first.reason.property, first.reason.code) == ("a", Code.VALUE_TAKEN)

@@ -26,7 +26,7 @@ from tests.strategies import replies as any_reply
 EVENT = "2026-11-22T10:00:00Z"
 BEFORE = datetime(2026, 11, 22, 9, 59, 59, tzinfo=UTC)
 AFTER = datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
-CALL = find(["A-1", "A-2"], "k", histories=["a"])
+CALL = find("orders", ["A-1", "A-2"], "k", histories=["a"])
 
 
 def _reply(*results, **more):

@@ -20,7 +20,7 @@ from service.hubspot.token import RefreshedToken, StaticToken
 from service.settings.config import Settings
 from tests.hubspot.servers import bomb, serving, whole
 
-CALL = find(["A-1"], "shop_order_id")
+CALL = find("orders", ["A-1"], "shop_order_id")
 BOMB = bomb(1024)
 
 

@@ -31,6 +31,8 @@ from service.core.events.order_graph import (
     UnlinkEntry,
 )
 
+# HubSpot\'s object type that order events write.
+ORDERS: Final = "orders"
 STRUCTURED = "application/cloudevents+json"
 TIME_PATTERN = (
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"

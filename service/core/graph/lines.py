@@ -8,6 +8,7 @@ taken. Lines of all orders of a flow fill the same calls.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from service.core.events.order_event import ORDERS
 from service.core.graph import judging
 from service.core.graph.link_types import PLAIN
 from service.core.graph.orders import RECORDS, Names
@@ -68,7 +69,7 @@ def _attach(works: Sequence[Work]) -> Step[None]:
     verdicts = yield from each_alone(
         wanted,
         MADE_AT_MOST,
-        lambda some: associations.make(LINE_ITEMS, [(pair, plain) for _, _, pair in some]),
+        lambda some: associations.make(ORDERS, LINE_ITEMS, [(pair, plain) for _, _, pair in some]),
         judging.of_links,
     )
     for (work, key, _), verdict in zip(wanted, verdicts, strict=True):

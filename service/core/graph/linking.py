@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.core.events.graph import Link, Target
+from service.core.events.order_event import ORDERS
 from service.core.graph import judging
 from service.core.graph.directory import Directory
 from service.core.graph.link_plans import Labels, LinkPlan, link_plans
@@ -116,7 +117,7 @@ def _types(
     known = directory.labels(kind, now)
     if known is not None and wanted <= known.keys():
         return known
-    (reply,) = yield (ListCall("labels", "orders", kind),)
+    (reply,) = yield (ListCall("labels", ORDERS, kind),)
     body = reply.document if isinstance(reply, BatchReply) and reply.status == 200 else None
     read = labels_of(body or {})
     # A pair of types has a plain type at least: a list of nothing is no list.
@@ -142,7 +143,7 @@ def _make(
         wanted,
         MADE_AT_MOST,
         lambda some: associations.make(
-            kind, [(_pair(job.work, record_id), types) for job, record_id, types in some]
+            ORDERS, kind, [(_pair(job.work, record_id), types) for job, record_id, types in some]
         ),
         judging.of_links,
     )
@@ -203,7 +204,7 @@ def _remove(kind: str, jobs: Sequence[_Job]) -> Step[None]:
     verdicts = yield from each_alone(
         wanted,
         REMOVED_AT_MOST,
-        lambda some: associations.remove(kind, [_pair(work, each) for work, each in some]),
+        lambda some: associations.remove(ORDERS, kind, [_pair(work, each) for work, each in some]),
         judging.of_links,
     )
     for (work, record_id), verdict in zip(wanted, verdicts, strict=True):

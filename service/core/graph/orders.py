@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from service.core.events.order_event import Operation
+from service.core.events.order_event import ORDERS, Operation
 from service.core.graph import judging
 from service.core.graph.steps import Step, each_alone
 from service.core.graph.work import Work
@@ -46,8 +46,8 @@ def write_orders(
         RECORDS,
         lambda some: calls.chosen(
             calls.records(
-                calls.ORDERS,
-                calls.endpoint_of(operation),
+                ORDERS,
+                calls.WRITES[operation],
                 id_property,
                 [record for _, record in some],
                 next(names),
@@ -81,7 +81,7 @@ def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:
     """Who has the keys of refused creates; one whose key nobody has was refused for another value."""
     for some in _in_tens(works, RECORDS):
         call = calls.chosen(
-            calls.look_up("orders", id_property, [work.slot.order.key for work in some]),
+            calls.look_up(ORDERS, id_property, [work.slot.order.key for work in some]),
             by_event=some[0].chosen,
         )
         (reply,) = yield (call,)
@@ -120,7 +120,10 @@ def _look_for_own(
         wanted = {name for work in some for name in values(work)}
         call = calls.chosen(
             calls.find(
-                [work.slot.order.key for work in some], id_property, histories=sorted(wanted)
+                ORDERS,
+                [work.slot.order.key for work in some],
+                id_property,
+                histories=sorted(wanted),
             ),
             by_event=some[0].chosen,
         )
@@ -165,7 +168,10 @@ def find_own_keys(works: Sequence[Work], configured: str) -> Step[None]:
         for some in _in_tens(group, RECORDS):
             call = calls.chosen(
                 calls.find(
-                    [work.slot.order.key for work in some], id_property, properties=[configured]
+                    ORDERS,
+                    [work.slot.order.key for work in some],
+                    id_property,
+                    properties=[configured],
                 ),
                 by_event=some[0].chosen,
             )
@@ -196,7 +202,7 @@ def find_orders(works: Sequence[Work], id_property: str, configured: str) -> Ste
     for some in _in_tens(works, RECORDS):
         keys = [work.slot.order.key for work in some]
         call = calls.chosen(
-            calls.find(keys, id_property, properties=[configured]), by_event=some[0].chosen
+            calls.find(ORDERS, keys, id_property, properties=[configured]), by_event=some[0].chosen
         )
         (reply,) = yield (call,)
         found = lookups.read_keys(call, reply)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from service.core.events.order_event import ORDERS
 from service.core.graph.steps import Step
 from service.core.graph.work import Work
 from service.core.hubspot import associations
@@ -18,7 +19,7 @@ def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked,
     turned = set(wanted)
     while wanted:
         groups = [wanted[at : at + READ_AT_MOST] for at in range(0, len(wanted), READ_AT_MOST)]
-        calls = tuple(associations.read(to, group) for group in groups)
+        calls = tuple(associations.read(ORDERS, to, group) for group in groups)
         answers = yield calls
         wanted = []
         for call, reply in zip(calls, answers, strict=True):

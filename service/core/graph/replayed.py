@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.core.events.graph import Link, Unlink
+from service.core.events.order_event import ORDERS
 from service.core.graph.lines import LINE_ITEMS, line_id
 from service.core.graph.orders import HISTORIES
 from service.core.graph.reading import links_of
@@ -83,13 +84,15 @@ def _orders_held(
     keys = [work.slot.order.key for work in some]
     names = sorted({name for work in some for name in values[work]})
     by_event = some[0].chosen
-    call = calls.chosen(calls.find(keys, id_property, histories=names), by_event=by_event)
+    call = calls.chosen(calls.find(ORDERS, keys, id_property, histories=names), by_event=by_event)
     (reply,) = yield (call,)
     known = list(staleness.holdings(call, reply))
     missing = [at for at, each in enumerate(known) if isinstance(each, Missing)]
     if missing:
         lost = [keys[at] for at in missing]
-        archived = calls.chosen(calls.find(lost, id_property, archived=True), by_event=by_event)
+        archived = calls.chosen(
+            calls.find(ORDERS, lost, id_property, archived=True), by_event=by_event
+        )
         (reply,) = yield (archived,)
         gone = staleness.holdings(archived, reply)
         for at, each in zip(missing, gone, strict=True):

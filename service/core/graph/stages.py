@@ -6,6 +6,7 @@ An unknown stage is refused only by a list that was read for this very try: a st
 from collections.abc import Mapping, Sequence
 
 from service.core.events.graph import Stage
+from service.core.events.order_event import ORDERS
 from service.core.graph.directory import Directory
 from service.core.graph.pipelines import OrderPipeline, StageIds, Unknown, pipelines_of, resolve
 from service.core.graph.steps import Reply, Step
@@ -30,7 +31,7 @@ def find_stages(
     known = directory.pipelines(now)
     remembered = known
     if known is None or any(isinstance(resolve(stage, known), Unknown) for stage in wanted):
-        (reply,) = yield (ListCall("pipelines", "orders"),)
+        (reply,) = yield (ListCall("pipelines", ORDERS),)
         known = _read(reply)
         if known is None:
             _unread(works)

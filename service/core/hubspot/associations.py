@@ -82,9 +82,7 @@ class LinksFound:
     after: str | None = None
 
 
-def make(
-    to: str, wanted: Sequence[tuple[Pair, Sequence[LinkType]]], origin: str = "orders"
-) -> LinkCall:
+def make(origin: str, to: str, wanted: Sequence[tuple[Pair, Sequence[LinkType]]]) -> LinkCall:
     """Make links. On a link that is there its types become exactly these (HubSpot's v4 guide)."""
     inputs = [
         {
@@ -98,19 +96,19 @@ def make(
         for pair, types in wanted
     ]
     pairs = tuple(pair for pair, _ in wanted)
-    return LinkCall("create", origin, to, pairs, orjson.dumps({"inputs": inputs}))
+    return LinkCall("create", origin, to, pairs, body=orjson.dumps({"inputs": inputs}))
 
 
-def read(to: str, wanted: Sequence[tuple[str, str | None]], origin: str = "orders") -> LinkCall:
+def read(origin: str, to: str, wanted: Sequence[tuple[str, str | None]]) -> LinkCall:
     """Read the links of records: (record id, `after` of the page before or None)."""
     inputs = [
         {"id": each} if after is None else {"id": each, "after": after} for each, after in wanted
     ]
     pairs = tuple(Pair(each, "") for each, _ in wanted)
-    return LinkCall("read", origin, to, pairs, orjson.dumps({"inputs": inputs}))
+    return LinkCall("read", origin, to, pairs, body=orjson.dumps({"inputs": inputs}))
 
 
-def remove(to: str, pairs: Sequence[Pair], origin: str = "orders") -> LinkCall:
+def remove(origin: str, to: str, pairs: Sequence[Pair]) -> LinkCall:
     """Remove links, every type of them; both records stay."""
     by_origin: dict[str, list[str]] = {}
     for pair in pairs:
@@ -119,12 +117,12 @@ def remove(to: str, pairs: Sequence[Pair], origin: str = "orders") -> LinkCall:
         {"from": {"id": each}, "to": [{"id": target} for target in targets]}
         for each, targets in by_origin.items()
     ]
-    return LinkCall("archive", origin, to, tuple(pairs), orjson.dumps({"inputs": inputs}))
+    return LinkCall("archive", origin, to, tuple(pairs), body=orjson.dumps({"inputs": inputs}))
 
 
 def no_links(endpoint: LinkEndpoint, to: str, origin: str) -> LinkCall:
     """A call about no links."""
-    return LinkCall(endpoint, origin, to, (), b'{"inputs":[]}')
+    return LinkCall(endpoint, origin, to, (), body=b'{"inputs":[]}')
 
 
 # --- answers ---------------------------------------------------------------------------------------

@@ -10,20 +10,25 @@ record an answer means is found by trace id, by key, by record id, never by posi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, assert_never
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from service.core.events.order_event import RECORD_ID, Operation
+from service.core.events.order_event import ORDERS, RECORD_ID, Operation
 from service.core.hubspot.answers import Problem, name_of
 from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
 
-ORDERS: Final = "orders"
 WriteEndpoint = Literal["create", "upsert", "update"]
 Endpoint = Literal["create", "upsert", "update", "archive", "read"]
+# Operation -> the endpoint that writes its values; an archive writes none.
+WRITES: Final[Mapping[Operation, WriteEndpoint]] = {
+    Operation.CREATE: "create",
+    Operation.UPSERT: "upsert",
+    Operation.UPDATE: "update",
+}
 
 
 class Input(NamedTuple):
@@ -98,9 +103,9 @@ class BatchCall:
     id_property: str
     inputs: tuple[Input, ...]
     body: bytes
+    object: str = field(kw_only=True)  # HubSpot's type of record
     # Of a read: look among the archived records (`?archived=true`).
     archived: bool = False
-    object: str = ORDERS
     # Whether an event chose the identifying property, and not the set-up.
     asked_by_event: bool = False
 
@@ -139,22 +144,7 @@ class BatchCall:
 def write(batch: Batch, name: str) -> BatchCall:
     """The batch's orders, written; `name` is unique to this attempt and starts every trace id."""
     wanted = [Record(slot.order.key, slot.merged()) for slot in batch.slots]
-    return records(ORDERS, endpoint_of(batch.operation), batch.id_property, wanted, name)
-
-
-def endpoint_of(operation: Operation) -> WriteEndpoint:
-    """The endpoint that writes an operation's values."""
-    match operation:
-        case Operation.CREATE:
-            return "create"
-        case Operation.UPSERT:
-            return "upsert"
-        case Operation.UPDATE:
-            return "update"
-        case Operation.ARCHIVE:
-            raise AssertionError("an archive writes no values")
-        case _:
-            assert_never(operation)
+    return records(ORDERS, WRITES[batch.operation], batch.id_property, wanted, name)
 
 
 def chosen(call: BatchCall, *, by_event: bool) -> BatchCall:
@@ -163,6 +153,7 @@ def chosen(call: BatchCall, *, by_event: bool) -> BatchCall:
 
 
 def find(
+    object_type: str,
     keys: Sequence[str],
     id_property: str,
     *,
@@ -184,14 +175,16 @@ def find(
     }
     if id_property == RECORD_ID:
         del body["idProperty"]
-    return BatchCall("read", id_property, inputs, orjson.dumps(body), archived)
+    return BatchCall(
+        "read", id_property, inputs, orjson.dumps(body), archived=archived, object=object_type
+    )
 
 
-def archive(found: Sequence[tuple[str, str]], id_property: str) -> BatchCall:
+def archive(object_type: str, found: Sequence[tuple[str, str]], id_property: str) -> BatchCall:
     """`batch/archive` of (key, record id) pairs: the endpoint takes record ids only and answers 204."""
     inputs = tuple(Input(record_id, key, "", {}) for key, record_id in found)
     body = {"inputs": [{"id": record_id} for _, record_id in found]}
-    return BatchCall("archive", id_property, inputs, orjson.dumps(body))
+    return BatchCall("archive", id_property, inputs, orjson.dumps(body), object=object_type)
 
 
 # --- records of any type ----------------------------------------------------------------------------------
@@ -244,13 +237,19 @@ def look_up(
     archived: bool = False,
 ) -> BatchCall:
     """`batch/read` of records of any type."""
-    call = find(keys, id_property, properties=properties, histories=histories, archived=archived)
-    return replace(call, object=object_type)
+    return find(
+        object_type,
+        keys,
+        id_property,
+        properties=properties,
+        histories=histories,
+        archived=archived,
+    )
 
 
 def discard(object_type: str, ids: Sequence[str]) -> BatchCall:
     """`batch/archive` of records of any type, by record id."""
-    return replace(archive([(each, each) for each in ids], RECORD_ID), object=object_type)
+    return archive(object_type, [(each, each) for each in ids], RECORD_ID)
 
 
 # --- calls that write nothing -----------------------------------------------------------------------------

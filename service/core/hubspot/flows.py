@@ -8,10 +8,11 @@ What came out of the dead letters (`checked`) reads first what HubSpot holds, an
 not older than that (core.staleness): two calls, three where an order is not there.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from service.core.events.order_event import RECORD_ID, Operation
+from service.core.events.order_event import ORDERS, RECORD_ID, Operation
 from service.core.hubspot import calls, lookups, replies, staleness
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
@@ -38,13 +39,7 @@ def flow_for(
     by_event = batch.id_property != configured
     if batch.slots[0].checked:
         return (yield from _checked(batch, name, by_event=by_event))
-    if batch.operation is not Operation.ARCHIVE:
-        call = calls.chosen(calls.write(batch, name), by_event=by_event)
-        return replies.read(call, (yield call))
-    keys = [slot.order.key for slot in batch.slots]
-    if batch.id_property == RECORD_ID:
-        return (yield from _archive([(key, key) for key in keys], batch.id_property))
-    return (yield from _archive_by_key(batch, keys, by_event=by_event))
+    return (yield from _FLOWS[batch.operation](batch, name, by_event=by_event))
 
 
 def _without_overtaken(
@@ -58,8 +53,28 @@ def _without_overtaken(
     return tuple(overtaken.get(at) or next(rest) for at in range(len(batch.slots)))
 
 
+def _values(batch: Batch, name: str, *, by_event: bool) -> Flow:
+    call = calls.chosen(calls.write(batch, name), by_event=by_event)
+    return replies.read(call, (yield call))
+
+
+def _gone(batch: Batch, _name: str, *, by_event: bool) -> Flow:
+    keys = [slot.order.key for slot in batch.slots]
+    if batch.id_property == RECORD_ID:
+        return (yield from _archive([(key, key) for key in keys], batch.id_property))
+    return (yield from _archive_by_key(batch, keys, by_event=by_event))
+
+
+_FLOWS: Final[Mapping[Operation, Callable[..., Flow]]] = {
+    Operation.CREATE: _values,
+    Operation.UPSERT: _values,
+    Operation.UPDATE: _values,
+    Operation.ARCHIVE: _gone,
+}
+
+
 def _archive_by_key(batch: Batch, keys: list[str], *, by_event: bool) -> Flow:
-    search = calls.chosen(calls.find(keys, batch.id_property), by_event=by_event)
+    search = calls.chosen(calls.find(ORDERS, keys, batch.id_property), by_event=by_event)
     known = lookups.read_keys(search, (yield search))
     found = [(key, k.record_id) for key, k in zip(keys, known, strict=True) if isinstance(k, Found)]
     archived: dict[str, Verdict] = {}
@@ -71,13 +86,13 @@ def _archive_by_key(batch: Batch, keys: list[str], *, by_event: bool) -> Flow:
 
 def _archive(found: Sequence[tuple[str, str]], id_property: str) -> Flow:
     """Archive (key, record id) pairs; what HubSpot does not confirm by its 204 is read back."""
-    call = calls.archive(found, id_property)
+    call = calls.archive(ORDERS, found, id_property)
     reply = yield call
     verdicts = replies.read(call, reply)
     if not lookups.vague(reply):
         return verdicts
     ids = [record_id for _, record_id in found]
-    look = calls.find(ids, RECORD_ID)
+    look = calls.find(ORDERS, ids, RECORD_ID)
     known = lookups.read_keys(look, (yield look))
     return tuple(map(lookups.read_back, ids, verdicts, known))
 
@@ -123,12 +138,16 @@ def _look(
     """What HubSpot holds for every order; of those that are not there, whether they are archived."""
     keys = [slot.order.key for slot in batch.slots]
     names = sorted({name for slot in batch.slots for name in slot.contributions[0].values})
-    search = calls.chosen(calls.find(keys, batch.id_property, histories=names), by_event=by_event)
+    search = calls.chosen(
+        calls.find(ORDERS, keys, batch.id_property, histories=names), by_event=by_event
+    )
     known: list[_Known] = list(staleness.holdings(search, (yield search)))
     missing = [at for at, k in enumerate(known) if isinstance(k, Missing)]
     if missing and batch.operation is not Operation.ARCHIVE:
         lost = [keys[at] for at in missing]
-        bin_ = calls.chosen(calls.find(lost, batch.id_property, archived=True), by_event=by_event)
+        bin_ = calls.chosen(
+            calls.find(ORDERS, lost, batch.id_property, archived=True), by_event=by_event
+        )
         gone = staleness.holdings(bin_, (yield bin_))
         known = [dict(zip(missing, gone, strict=True)).get(at, k) for at, k in enumerate(known)]
     return known
@@ -164,8 +183,7 @@ def _write(batch: Batch, chosen: Sequence[_Write], name: str, *, by_event: bool)
         found = [(w.slot.order.key, w.record_id) for w in chosen]
         return (yield from _archive(found, batch.id_property))
     left = replace(batch, slots=tuple(w.slot for w in chosen))
-    call = calls.chosen(calls.write(left, name), by_event=by_event)
-    return replies.read(call, (yield call))
+    return (yield from _values(left, name, by_event=by_event))
 
 
 def _told(write: _Write, verdict: Verdict) -> Verdict:

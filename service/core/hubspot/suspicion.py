@@ -29,8 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeVar
 
-from service.core.events.order_event import Operation, Order
-from service.core.hubspot.calls import ORDERS
+from service.core.events.order_event import ORDERS, Operation, Order
 from service.core.hubspot.verdicts import (
     Applied,
     Cause,
