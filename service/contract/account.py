@@ -3,9 +3,9 @@
 from service.core.account.definitions import definitions_of
 from service.core.account.preflight import AccountSchema
 from service.core.account.questions import Defined
+from service.core.events.order_event import ORDERS
 from service.core.graph.lines import LINE_ITEMS
 from service.core.graph.pipelines import pipelines_of
-from service.core.hubspot.calls import ORDERS
 from service.core.hubspot.requests import ListCall
 from service.hubspot.enquirer import Enquirer
 

@@ -19,12 +19,11 @@ from service.core.account.held import (
     linked,
 )
 from service.core.account.questions import Single
-from service.core.events.order_event import RECORD_ID
+from service.core.events.order_event import ORDERS, RECORD_ID
 from service.core.graph.lines import LINE_ITEMS
 from service.core.graph.pipelines import OrderPipeline
 from service.core.hubspot import calls
 from service.core.hubspot.answers import objects
-from service.core.hubspot.calls import ORDERS
 from service.hubspot.enquirer import Enquirer, NotAllowedError, TurnedDownError
 from service.orders.reading import definitions, pipelines
 

@@ -10,10 +10,9 @@ from service.core.account.orders import USUAL, OrderRow, order_row
 from service.core.account.questions import Defined, listing, next_page
 from service.core.account.search import LARGEST_RESULT, Search, total_of
 from service.core.account.stages import StageRow, stage_rows
-from service.core.events.order_event import RECORD_ID
+from service.core.events.order_event import ORDERS, RECORD_ID
 from service.core.graph.pipelines import OrderPipeline, pipelines_of
 from service.core.hubspot.answers import objects
-from service.core.hubspot.calls import ORDERS
 from service.core.hubspot.requests import ListCall
 from service.core.waiting.claims import STAGE_PROPERTIES
 from service.hubspot.enquirer import Enquirer, NotAllowedError

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from service.core.events.graph import Target
-from service.core.events.order_event import RECORD_ID
+from service.core.events.order_event import ORDERS, RECORD_ID
 from service.core.graph.lines import LINE_ITEMS
 from service.core.hubspot import associations
 from service.core.hubspot.associations import Linked
-from service.core.hubspot.calls import ORDERS, look_up
+from service.core.hubspot.calls import look_up
 from service.core.hubspot.lookups import Missing
 from service.core.reconcile.differences import targets_of
 from service.core.reconcile.held import HeldParts, HeldRecord, own_line, records_of

@@ -12,9 +12,9 @@ from service.clock import stamp
 from service.contract.filed import Filed, read
 from service.core.account.preflight import AccountSchema
 from service.core.events.events import Contribution
+from service.core.events.order_event import ORDERS
 from service.core.graph.lines import LINE_ITEMS
 from service.core.graph.link_types import labels_of
-from service.core.hubspot.calls import ORDERS
 from service.core.hubspot.requests import ListCall
 from service.core.reconcile.differences import Difference, differences
 from service.core.reconcile.held import HeldParts, HeldRecord
