@@ -84,7 +84,7 @@ class Wanted:
     management: bool
 
 
-class NoBroker(Exception):  # noqa: N818  # what happened, in two words
+class NoBroker(Exception):
     """No rung of the ladder could lend a broker; the message says what to install."""
 
 

@@ -27,7 +27,7 @@ WATCH = 'cat >/dev/null; kill -s KILL -- "-$1"; rm -rf -- "$2" || { sleep 1; rm 
 QUIET = subprocess.DEVNULL
 
 
-class BrokerDidNotStart(Exception):  # noqa: N818  # says what happened, like the rest of the vocabulary
+class BrokerDidNotStart(Exception):
     """A broker of our own did not come up; the message ends with what its log says."""
 
 

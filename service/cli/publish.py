@@ -32,7 +32,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def publish(  # noqa: PLR0913  (what can be said about a file is a lot)
+def publish(
     file: Annotated[
         Path,
         typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),

@@ -49,7 +49,7 @@ FormOption = Annotated[
 ]
 
 
-def reconcile(  # noqa: PLR0913  (what can be said about a file is a lot)
+def reconcile(
     file: File,
     *,
     repair: Repair = False,

@@ -5,13 +5,13 @@ import getpass
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from service.cli import interrupts
+from service.cli.bar import Bar
 from service.cli.confirming import confirmed
 from service.cli.exits import Exit
 from service.cli.office import office_of
@@ -30,7 +30,7 @@ T = TypeVar("T")
 CUT: Final = 120
 
 
-def replay(  # noqa: PLR0913  (what an operator says is a lot)
+def replay(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
     limit: Limit = None,
@@ -173,7 +173,7 @@ async def _story(
     wishes: "Wishes", queue: str | None, signals: "Interrupts", *, ask_first: bool
 ) -> "Report | None":
     office, stop = office_of(queue), asyncio.Event()
-    bar = _Progress()
+    bar = Bar("replaying")
 
     async def agreed(planned: "Plan") -> bool:
         _say_plan(planned, wishes, None)
@@ -277,35 +277,3 @@ def operator() -> str:
         return f"{getpass.getuser()}@{os.uname().nodename}"[:80]
     except (KeyError, OSError):  # an id without a name, as containers have; before 3.13, after
         return f"uid {os.getuid()}@{os.uname().nodename}"[:80]
-
-
-class _Progress:
-    """A bar on stderr where somebody looks."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._advance: Callable[[int], Any] = lambda _: None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def begin(self, total: int) -> None:
-        """So many are to be replayed."""
-        if not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-        bar = self._stack.enter_context(
-            Progress(*columns, console=Console(stderr=True), transient=True)
-        )
-        task = bar.add_task("replaying", total=total)
-        self._advance = lambda sent: bar.advance(task, sent)
-
-    def advance(self, sent: int) -> None:
-        """So many more are sent."""
-        self._advance(sent)

@@ -22,7 +22,7 @@ _Several = list[str] | None
 DONE: Final = frozenset({"applied", "superseded"})
 
 
-def send(  # noqa: PLR0913  (what can be said of an order is a lot)
+def send(
     operation: Annotated[str, typer.Argument(metavar="create|upsert|update|archive")],
     key: Annotated[
         str, typer.Argument(help="The order's key: a value of the identifying property.")

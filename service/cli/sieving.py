@@ -23,7 +23,7 @@ QueueName = Annotated[
 _Several = list[str] | None
 
 
-def sieve(  # noqa: PLR0913  (one a filter)
+def sieve(
     *,
     reason: Annotated[_Several, typer.Option(help="Reason code; may be repeated.")] = None,
     category: Annotated[_Several, typer.Option(help="HubSpot's category.")] = None,

@@ -14,13 +14,13 @@ from service.core.events.malformed import Malformed
 from service.core.hubspot.verdicts import Applied, Cause, Rejected, Retryable, Stale
 from service.core.letters import letters
 from service.core.reasons import Code, Reason
+from service.core.settlement.envelopes import outcome_id
 from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import (
     conclude,
     conclude_malformed,
     conclude_moot,
     conclude_undelivered,
-    outcome_id,
 )
 from service.core.settlement.retries import Exhausted, Finish
 from tests.strategies import ID_PROPERTY, STAMP, contribution, delivery, document, lanes, slot

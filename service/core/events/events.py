@@ -62,7 +62,7 @@ class Contribution:
         return self.event.source, self.event.id
 
 
-class _Unreadable(Exception):  # noqa: N818  (a turn in parse(), never seen outside)
+class _Unreadable(Exception):
     def __init__(self, code: Code, *faults: tuple[str, str]) -> None:
         super().__init__(code)
         self.code, self.faults = code, tuple(Fault(*fault) for fault in faults)

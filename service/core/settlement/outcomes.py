@@ -7,26 +7,21 @@ its success is not dropped for the failure before it.
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
-from typing import Final
 
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
 from service.core.events.malformed import Identity, Malformed
-from service.core.events.order_event import STRUCTURED, Operation, OrderEvent
-from service.core.headers import REPLAY
+from service.core.events.order_event import Operation, OrderEvent
 from service.core.hubspot.verdicts import Applied, Rejected, Stale
 from service.core.letters.dead_letters import dead_letter
 from service.core.letters.letters import Letter
 from service.core.outgoing import Outgoing, iso
 from service.core.reasons import Reason
+from service.core.settlement.envelopes import envelope, malformed_id, outcome_id, replay_of
 from service.core.settlement.outcome import (
-    SOURCE,
-    TYPE,
     BatchReference,
     EventReference,
     OrderReference,
-    Outcome,
     OutcomeData,
     ReplayReference,
     Status,
@@ -34,9 +29,6 @@ from service.core.settlement.outcome import (
 from service.core.settlement.receipts import failed_part, given, receipt
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, overwriter
-
-# bytes: an AMQP short string.
-_CORRELATION_MAX: Final = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +90,11 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
         attempts=0,
         batch=None,
         superseded_by=None,
-        replay=_replay(delivery, ()) if delivery.came_back else None,
+        replay=replay_of(delivery, ()) if delivery.came_back else None,
         received_at=iso(delivery.received_at),
         settled_at=iso(stamp),
     )
-    outcome = _outcome(_malformed_id(malformed), known.id, known.subject, data, None)
+    outcome = envelope(malformed_id(malformed), known.id, known.subject, data, None)
     # What was too large to be held is rejected: the broker makes the dead letter, byte for byte.
     letter = None if delivery.unread else dead_letter(malformed, Status.MALFORMED, reason, 0, stamp)
     return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, data, None)
@@ -119,7 +111,7 @@ def conclude_undelivered(
         identity = outcome_id(parsed.event.source, parsed.event.id, delivery.replays)
     else:
         known, property_, operation = parsed.identity, None, None
-        identity = _malformed_id(parsed)
+        identity = malformed_id(parsed)
     data = OutcomeData(
         status=Status.EXHAUSTED,
         event=EventReference(id=known.id, source=known.source, type=known.type, time=known.time),
@@ -130,11 +122,11 @@ def conclude_undelivered(
         attempts=0,
         batch=None,
         superseded_by=None,
-        replay=_replay(delivery, ()) if delivery.replays else None,
+        replay=replay_of(delivery, ()) if delivery.replays else None,
         received_at=letter.failed_at or iso(stamp),
         settled_at=iso(stamp),
     )
-    return _outcome(identity, known.id, known.subject, data, None)
+    return envelope(identity, known.id, known.subject, data, None)
 
 
 def conclude_moot(
@@ -164,14 +156,7 @@ def conclude_moot(
         settled_at=iso(stamp),
     )
     identity = outcome_id(told.source, told.id, replays + 1)
-    return _outcome(identity, told.id, told.subject, data, told.traceparent)
-
-
-def outcome_id(source: str, event_id: str, replays: int) -> str:
-    """Deterministic: of the event and how often it was replayed."""
-    # No two pairs make one name.
-    name = f"{len(source)} {replays} {source}{event_id}"
-    return blake2b(name.encode(), digest_size=16).hexdigest()
+    return envelope(identity, told.id, told.subject, data, told.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +251,7 @@ class _Shared:
             attempts=slot.attempts,
             batch=BatchReference(size=self.batch_size, merged=len(slot.contributions)),
             superseded_by=superseded_by,
-            replay=_replay(delivery, left_out)
+            replay=replay_of(delivery, left_out)
             if contribution.came_back or contribution.backfill
             else None,
             parts=receipt(slot, index),
@@ -274,7 +259,7 @@ class _Shared:
             settled_at=self.settled_at,
         )
         identity = outcome_id(event.source, event.id, delivery.replays)
-        outcome = _outcome(identity, event.id, event.subject, data, event.traceparent)
+        outcome = envelope(identity, event.id, event.subject, data, event.traceparent)
         letter = (
             dead_letter(
                 contribution,
@@ -288,50 +273,3 @@ class _Shared:
             else None
         )
         return Settlement(delivery, status, reason, outcome, letter, data, contribution)
-
-
-def _outcome(
-    identity: str,
-    event_id: str | None,
-    subject: str | None,
-    data: OutcomeData,
-    traceparent: str | None,
-) -> Outgoing:
-    outcome = Outcome(
-        specversion="1.0",
-        id=identity,
-        source=SOURCE,
-        type=TYPE,
-        time=data.settled_at,
-        datacontenttype="application/json",
-        subject=subject,
-        correlationid=event_id,
-        traceparent=traceparent,
-        data=data,
-    )
-    short = event_id is not None and len(event_id.encode()) <= _CORRELATION_MAX
-    return Outgoing(
-        exchange="outcomes",
-        routing_key=f"outcome.{data.status}",
-        body=outcome.body,
-        content_type=STRUCTURED,
-        correlation_id=event_id if short else None,
-    )
-
-
-def _replay(delivery: Delivery, left_out: tuple[str, ...]) -> ReplayReference:
-    name = delivery.headers.get(REPLAY)
-    return ReplayReference(
-        number=delivery.replays,
-        id=name if isinstance(name, str) else None,
-        forced=delivery.forced,
-        left_out=list(left_out),
-    )
-
-
-def _malformed_id(malformed: Malformed) -> str:
-    """Of all that tells one unreadable message from another: a redelivery gives the same id."""
-    delivery = malformed.delivery
-    seen = f"{delivery.properties.message_id}\0{malformed.identity}\0{delivery.replays}\0".encode()
-    body = delivery.unread.digest if delivery.unread else delivery.body
-    return blake2b(seen + body, digest_size=16).hexdigest()

@@ -45,7 +45,7 @@ class Halved:
 Reply = Answer | Dropped | Halved
 
 
-class Refusal(Exception):  # noqa: N818  (HubSpot refuses; it is no error of the twin)
+class Refusal(Exception):
     """The whole call is refused; `envelope` lacks only the correlation id."""
 
     def __init__(
