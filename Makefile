@@ -31,7 +31,7 @@ WORKERS ?= 2
 test: .venv/.dev  ## the whole test suite, on a real RabbitMQ (ARGS="-k words" to choose)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-# FAULT_SECONDS (a broker), FAULT_SEEDS, FAULT_BROKERS, FAULT_NAMES, FAULT_EVENTS: tests/faults/matrix.py.
+# FAULT_SECONDS (a broker), FAULT_SEEDS, FAULT_BROKERS, FAULT_NAMES, FAULT_EVENTS, FAULT_GATEWAY: tests/faults/matrix.py.
 .PHONY: test-faults
 test-faults: .venv/.dev  ## everything that may break, broken: a table of what was lost (nothing)
 	@$(BIN)/python -m tests.faults.matrix

@@ -36,7 +36,8 @@ def main() -> int:
                 f"{'ok  ' if result.good else 'BAD '} {name} seed={seed} RabbitMQ {result.version}: "
                 f"{account.events} events, {account.repeated} repeated, {account.rewritten} rewritten, "
                 f"{len(account.contradicted)} contradicted, recovery {result.recovery or 0:.1f} s, "
-                f"held {result.held:.1f} s, {result.seconds:.0f} s",
+                f"held {result.held:.1f} s, {result.seconds:.0f} s"
+                + "".join(f", {remark}" for remark in result.remarks),
                 flush=True,
             )
             if not result.good:

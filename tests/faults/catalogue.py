@@ -6,6 +6,7 @@ from tests.faults import (
     faults_handover,
     faults_hubspot,
     faults_network,
+    faults_orders,
     faults_process,
 )
 from tests.faults.run import Fault
@@ -19,5 +20,6 @@ FAULTS: dict[str, Fault] = {
         *faults_network.FAULTS,
         *faults_hubspot.FAULTS,
         *faults_graph.FAULTS,
+        *faults_orders.FAULTS,
     ]
 }

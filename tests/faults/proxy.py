@@ -58,7 +58,7 @@ class Proxy:
         amqp: bool,
         ended: Callable[[Link], None] = lambda _: None,
     ) -> None:
-        self._targets, self._amqp, self._ended = targets, amqp, ended
+        self.targets, self._amqp, self._ended = targets, amqp, ended
         self.links: dict[int, Link] = {}
         self.watch: Watch | None = None
         self.refusing = False  # new connections are closed at once
@@ -115,7 +115,7 @@ class Proxy:
         if self.refusing:
             writer.transport.abort()
             return
-        for target in self._targets:
+        for target in self.targets:
             with suppress(OSError):
                 theirs, server = await asyncio.open_connection(*target, limit=CHUNK)
                 break

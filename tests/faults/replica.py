@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import psutil
 
 from service.broker.ports import free_ports
 from service.settings.config import Settings
@@ -25,6 +26,7 @@ OPENED = b'"intake_opened"'
 CALL = b"POST /crm/"
 PROBE = b"/batch/read "
 HELD = "ordersync_oldest_held_seconds "
+OFTEN = 0.02  # seconds between two looks at its memory
 EVERY = 0.5  # seconds between two looks at it
 
 SETTINGS = {
@@ -55,6 +57,11 @@ class Replica:
     losses: list[float] = field(default_factory=list)  # its consuming connection ended
     breaks: list[float] = field(default_factory=list)  # any connection of its to the broker ended
     calls: list[float] = field(default_factory=list)  # a call that writes began
+    memory: int = (
+        0  # bytes resident beyond which it is killed, as a container's limit does; 0 = never
+    )
+    most: int = 0  # bytes resident that were seen
+    kills: int = 0  # for its memory
     held: float = 0.0  # the highest age of a delivery that it told
     process: subprocess.Popen[bytes] | None = None
     _from: int = 0  # where in the log the living process began
@@ -109,6 +116,18 @@ class Replica:
                     self.held = max(self.held, float(told.removeprefix(HELD)))
                 await asyncio.sleep(EVERY)
 
+    async def limit(self) -> None:
+        """Watch its memory until cancelled, and kill it for too much."""
+        while True:
+            if self.running and self.process is not None:
+                with suppress(psutil.Error):
+                    resident = psutil.Process(self.process.pid).memory_info().rss
+                    self.most = max(self.most, resident)
+                    if resident > self.memory:
+                        self.kills += 1
+                        self.kill()
+            await asyncio.sleep(OFTEN)
+
     @property
     def running(self) -> bool:
         """Whether the process is there."""
@@ -155,6 +174,7 @@ async def replica(
     folder: Path,
     now: Callable[[], float],
     settings: Mapping[str, str],
+    memory: int = 0,
 ) -> AsyncIterator[Replica]:
     """A replica that is not started yet; at the end of the block its process is gone."""
     brokers, hubspot = [urlsplit(url) for url in amqp_urls], urlsplit(hubspot_url)
@@ -179,11 +199,15 @@ async def replica(
             Replica(name, environment | dict(settings), folder / f"{name}.log", amqp, http, now)
         )
         http.watch = made[0].called
-        watching = asyncio.ensure_future(made[0].watch())
+        made[0].memory = memory
+        watching = [asyncio.ensure_future(made[0].watch())]
+        if memory:
+            watching.append(asyncio.ensure_future(made[0].limit()))
         try:
             yield made[0]
         finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+            for each in watching:
+                each.cancel()
+            await asyncio.wait(watching)
             made[0].signal(signal.SIGCONT)
             made[0].kill()

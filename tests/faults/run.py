@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from service.core.events.deliveries import READ_AT_MOST
 from tests.faults.books import DONE, Account, Evidence, accepted, balance, history
 from tests.faults.brokers import Node
 from tests.faults.graph_books import balance_graphs, models
@@ -29,6 +30,10 @@ class Fault:
     at: float = 0.1  # share of the trace that has an outcome when the fault strikes
     beforehand: float = 0.6  # share of the trace that is published before
     settings: Mapping[str, str] = field(default_factory=dict)
+    twin: Mapping[str, Any] = field(default_factory=dict)  # its options, beside the suite's own
+    events: int = 0  # of its own trace; 0 = as many as the suite has
+    large: bool = False  # every event of the trace is a large one
+    memory: int = 0  # bytes resident beyond which a replica is killed; 0 = as many as it likes
     cluster: bool = False  # needs three nodes
     recovers_within: float | None = None
     beyond: float = 0.0  # seconds beyond its patience that a delivery may be held
@@ -45,6 +50,7 @@ class Result:
     recovery: float | None
     held: float  # seconds; the oldest delivery that any replica ever held
     seconds: float
+    remarks: tuple[str, ...]
     story: tuple[str, ...]
 
     @property
@@ -67,10 +73,16 @@ async def run(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """Run one fault on one broker; `settings` are the service's, where not the suite's own."""
-    plan = trace(seed, events)
+    plan = trace(seed, fault.events or events, large=fault.large)
     began = asyncio.get_running_loop().time()
     async with stand(
-        node, plan, seed=seed, replicas=fault.replicas, settings={**settings, **fault.settings}
+        node,
+        plan,
+        seed=seed,
+        replicas=fault.replicas,
+        settings={**settings, **fault.settings},
+        options=fault.twin,
+        memory=fault.memory,
     ) as on:
         first = int(fault.beforehand * len(plan))
         await on.publish(plan[:first])
@@ -79,7 +91,8 @@ async def run(
             await each.opened()
         await on.progress(fault.at)
         await fault.strike(on)
-        await on.publish(plan[first:])
+        published = {event.id for event in on.published}
+        await on.publish([event for event in plan[first:] if event.id not in published])
         complaints = await _carried(on)
         complaints += await _stopped(on)
         seen = Evidence(
@@ -105,9 +118,17 @@ async def run(
             for each in on.replicas
             if each.held > each.patience + fault.beyond
         ]
+        account.broker += _memory(on)
         story = tuple(_story(account, seen)) + (_logs(on) if account.sins else ())
     seconds = asyncio.get_running_loop().time() - began
-    return Result(fault.name, node.version, seed, account, recovery, held, seconds, story)
+    remarks = tuple(on.remarks)
+    return Result(fault.name, node.version, seed, account, recovery, held, seconds, remarks, story)
+
+
+def _memory(on: Stand) -> list[str]:
+    """Where memory is limited: the most that was resident, as a remark, and every kill."""
+    on.remarks += [f"{each.most / 2**20:.0f} MiB resident" for each in on.replicas if each.most]
+    return [f"{each.name} was killed for its memory" for each in on.replicas if each.kills]
 
 
 async def _carried(on: Stand) -> list[str]:
@@ -160,10 +181,15 @@ async def _dead_letters(on: Stand, complaints: list[str]) -> list[str]:
     letters = await on.drained(DEAD)
     if counted != len(letters):
         complaints.append(f"the broker counts {counted} dead letters, {len(letters)} were read")
-    foreign = [letter for letter in letters if "ordersync-reason" not in letter["headers"]]
+    # What is too large to be held is refused unread, and the broker makes the letter.
+    foreign = [
+        letter
+        for letter in letters
+        if "ordersync-reason" not in letter["headers"] and len(letter["body"]) <= READ_AT_MOST
+    ]
     if foreign:
         complaints.append(f"{len(foreign)} dead letters are the broker's own")
-    return [str(letter["headers"].get("ordersync-event-id")) for letter in letters]
+    return [str(letter["headers"].get("ordersync-event-id", "")) for letter in letters]
 
 
 async def _compare(on: Stand, seen: Evidence, account: Account) -> None:

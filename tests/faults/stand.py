@@ -56,6 +56,7 @@ class Stand:
     refused: set[str] = field(default_factory=set)  # orders that HubSpot was told to refuse
     receipts: list[Receipt] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)  # what a fault saw that must not be
+    remarks: list[str] = field(default_factory=list)  # what a fault measured
     losses: list[float] = field(default_factory=list)  # beside those that the proxies see
     healed_at: float | None = None
     recovery: float | None = None  # seconds from `healed` to the next outcome
@@ -291,23 +292,27 @@ async def stand(
     seed: int,
     replicas: int = 1,
     settings: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    memory: int = 0,
 ) -> AsyncIterator[Stand]:
-    """A stand with its topology declared and its replicas not yet started."""
+    """A stand with its topology declared and its replicas not yet started.
+
+    `options` are the twin's, where not the suite's own; a replica beyond `memory` bytes is killed.
+    """
     url, vhost = await asyncio.to_thread(node.fresh)
     others = [f"{each.rstrip('/')}/{vhost}" for each in node.others]
     await declare(url, Topology.of(RabbitMQ(url=url)))
-    twin = Twin(
-        TwinOptions(
-            unique=(ID_PROPERTY, *UNIQUE),
-            properties=PROPERTIES,
-            labels=LABELS,
-            calls=0,
-            daily=0,
-            latency=LATENCY,
-            seed=seed,
-            journal_size=100_000,
-        )
-    )
+    usual: dict[str, Any] = {
+        "unique": (ID_PROPERTY, *UNIQUE),
+        "properties": PROPERTIES,
+        "labels": LABELS,
+        "calls": 0,
+        "daily": 0,
+        "latency": LATENCY,
+        "seed": seed,
+        "journal_size": 100_000,
+    }
+    twin = Twin(TwinOptions(**usual | dict(options or {})))
     await furnish(twin)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ordersync-faults-")))
@@ -321,6 +326,7 @@ async def stand(
                     folder,
                     twin.clock.elapsed,
                     settings or {},
+                    memory,
                 )
             )
             for n in range(replicas)

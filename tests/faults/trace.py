@@ -17,7 +17,9 @@ import orjson
 from tests.faults.whole_orders import first_parts, later_parts
 
 MARK = "buyer_ref"
-PROPERTIES = (f"{MARK}:string",)
+NOTES = tuple(f"note_{number}" for number in range(4))
+PROPERTIES = tuple(f"{name}:string" for name in (MARK, *NOTES))
+LARGE = 61_000  # characters of a note; HubSpot takes 65,536
 ID_PROPERTY = "shop_order_id"
 SOURCE = "/tests/faults"
 
@@ -44,6 +46,7 @@ class Event:
     parts: Mapping[str, Any] = field(default_factory=dict)
     # The reason that a refused event deserves.
     code: str = ""
+    padding: int = 0  # bytes of white space behind it
 
     @property
     def document(self) -> dict[str, Any]:
@@ -68,11 +71,14 @@ class Event:
     @property
     def body(self) -> bytes:
         """As it is published."""
-        return orjson.dumps(self.document)
+        return orjson.dumps(self.document) + b" " * self.padding
 
 
-def trace(seed: int, events: int) -> list[Event]:
-    """About `events` events, four an order, interleaved; the same seed gives the same trace."""
+def trace(seed: int, events: int, *, large: bool = False) -> list[Event]:
+    """About `events` events, four an order, interleaved; the same seed gives the same trace.
+
+    A `large` event has some 245 KB: nearly all that is read.
+    """
     chance = Random(seed)
     lives: list[list[Event]] = []
     left = events
@@ -80,7 +86,15 @@ def trace(seed: int, events: int) -> list[Event]:
         life = _life(f"F{seed}-{len(lives)}", min(left, chance.randint(1, 7)), chance)
         left -= len(life)
         lives.append(life)
-    return _interleaved(lives, chance)
+    plan = _interleaved(lives, chance)
+    return [_enlarged(event) for event in plan] if large else plan
+
+
+def _enlarged(event: Event) -> Event:
+    if event.operation == "archive":
+        return event
+    notes = {name: f"{name} of {event.id} ".ljust(LARGE, "x") for name in NOTES}
+    return replace(event, values={**event.values, **notes})
 
 
 def _life(key: str, length: int, chance: Random) -> list[Event]:
