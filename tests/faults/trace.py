@@ -74,16 +74,16 @@ class Event:
         return orjson.dumps(self.document) + b" " * self.padding
 
 
-def trace(seed: int, events: int, *, large: bool = False) -> list[Event]:
+def trace(seed: int, events: int, *, large: bool = False, whole: bool = True) -> list[Event]:
     """About `events` events, four an order, interleaved; the same seed gives the same trace.
 
-    A `large` event has some 245 KB: nearly all that is read.
+    Every second order is a complete one, where `whole`. A `large` event has some 245 KB.
     """
     chance = Random(seed)
     lives: list[list[Event]] = []
     left = events
     while left > 0:
-        life = _life(f"F{seed}-{len(lives)}", min(left, chance.randint(1, 7)), chance)
+        life = _life(f"F{seed}-{len(lives)}", min(left, chance.randint(1, 7)), chance, whole=whole)
         left -= len(life)
         lives.append(life)
     plan = _interleaved(lives, chance)
@@ -97,11 +97,11 @@ def _enlarged(event: Event) -> Event:
     return replace(event, values={**event.values, **notes})
 
 
-def _life(key: str, length: int, chance: Random) -> list[Event]:
+def _life(key: str, length: int, chance: Random, *, whole: bool) -> list[Event]:
     operations = ["upsert"] + [chance.choice(("upsert", "update")) for _ in range(length - 1)]
     if length > 2 and chance.random() < 0.2:
         operations[-1] = "archive"
-    event = _whole if chance.random() < 0.5 else _event
+    event = _whole if whole and chance.random() < 0.5 else _event
     return [event(key, index, operation, chance) for index, operation in enumerate(operations)]
 
 

@@ -73,7 +73,7 @@ async def _publish(broker: Broker, events: Sequence[Event], chance: Random) -> N
 async def _carry(broker: Broker, seed: int) -> None:
     chance = Random(seed)
     random.seed(seed)  # the pipeline's jitter
-    events = trace(seed, EVENTS)
+    events = trace(seed, EVENTS, whole=False)
     settings, twin = _settings(chance), Twin(_options(latency=chance.choice((0.02, 0.3, 2.0))))
     transport = httpx.ASGITransport(app(twin), raise_app_exceptions=False)
     async with HubSpot(
