@@ -117,7 +117,8 @@ def publish(
             return (f for f in events if not f.line or f.line >= from_line)
 
         counted = sum(1 for _ in source()) if unchecked else None
-        hint = "" if ending in {".csv", ".json"} else "if it is CSV: --format csv reads it so"
+        read = ending in {".csv", ".json"} or schema is not None
+        hint = "" if read else "if it is CSV: --format csv reads it so"
         total = checked_events(source(), id_property, schema, hint) if counted is None else counted
         if not isinstance(settings, BrokerSettings):
             if sheet is not None and (first := next(source(), None)):
