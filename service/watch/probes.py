@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve_on(listening: socket.socket, health: Health, metrics: Metrics) -> None:
     """Answer on a socket until cancelled; closes it."""
-    import uvicorn  # noqa: PLC0415  (0.2 s that no other command and no delivery has to wait for)
+    import uvicorn
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -89,9 +89,9 @@ async def serve_on(listening: socket.socket, health: Health, metrics: Metrics) -
 
 def application(health: Health, metrics: Metrics) -> "Starlette":
     """The three pages as an ASGI application."""
-    from starlette.applications import Starlette  # noqa: PLC0415  (as above)
-    from starlette.responses import JSONResponse, Response  # noqa: PLC0415
-    from starlette.routing import Route  # noqa: PLC0415
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
 
     def answer(faults: list[str], beside: Sequence[str] = ()) -> "Response":
         status, code = ("unavailable", 503) if faults else ("ok", 200)
