@@ -32,45 +32,52 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+_File = Annotated[
+    Path,
+    typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
+]
+_Form = Annotated[
+    Format | None, typer.Option("--format", help="Of stdin, or where the ending misleads.")
+]
+_Queue = Annotated[str | None, typer.Option(help="Straight to this queue instead of the exchange.")]
+_Backfill = Annotated[
+    bool,
+    typer.Option(
+        "--backfill",
+        help="As bulk: to the first of ORDERSYNC_RABBITMQ__BACKFILL_QUEUES, which gives way to live events "
+        "and overwrites nothing newer.",
+    ),
+]
+_Rate = Annotated[float | None, typer.Option(min=0.01, help="Events a second at the most.")]
+_FromLine = Annotated[int, typer.Option(min=1, help="Leave out the lines before.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check every line.")]
+_Unchecked = Annotated[
+    bool, typer.Option("--unchecked", help="Send lines that will be refused, too.")
+]
+_CheckAccount = Annotated[
+    bool,
+    typer.Option(
+        "--check-account", help="Check them against the HubSpot account's properties, too."
+    ),
+]
+
+
 def publish(
-    file: Annotated[
-        Path,
-        typer.Argument(help="NDJSON, CSV or JSON (by its ending); - reads stdin.", exists=False),
-    ],
+    file: _File,
     *,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="Of stdin, or where the ending misleads.")
-    ] = None,
+    form: _Form = None,
     delimiter: columns.Delimiter = ",",
     maps: columns.Map = None,
     constants: columns.Constant = None,
     make_ids: columns.MakeIds = False,
     zone: columns.Zone = None,
-    queue: Annotated[
-        str | None, typer.Option(help="Straight to this queue instead of the exchange.")
-    ] = None,
-    backfill: Annotated[
-        bool,
-        typer.Option(
-            "--backfill",
-            help="As bulk: to the first of ORDERSYNC_RABBITMQ__BACKFILL_QUEUES, which gives way to live events "
-            "and overwrites nothing newer.",
-        ),
-    ] = False,
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Events a second at the most.")
-    ] = None,
-    from_line: Annotated[int, typer.Option(min=1, help="Leave out the lines before.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check every line.")] = False,
-    unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Send lines that will be refused, too.")
-    ] = False,
-    check_account: Annotated[
-        bool,
-        typer.Option(
-            "--check-account", help="Check them against the HubSpot account's properties, too."
-        ),
-    ] = False,
+    queue: _Queue = None,
+    backfill: _Backfill = False,
+    rate: _Rate = None,
+    from_line: _FromLine = 1,
+    dry_run: _DryRun = False,
+    unchecked: _Unchecked = False,
+    check_account: _CheckAccount = False,
 ) -> None:
     """Publish order events, confirmed one by one by the broker.
 

@@ -30,51 +30,60 @@ T = TypeVar("T")
 CUT: Final = 120
 
 
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")]
+_Rate = Annotated[float, typer.Option(min=0.1, max=10_000, help="Events a second at the most.")]
+_MaxFailures = Annotated[int, typer.Option(min=0, help="Stop when more of one step fail again.")]
+_MaxReplays = Annotated[
+    int, typer.Option(min=1, help="Leave letters alone that were replayed so often.")
+]
+_Wait = Annotated[
+    float, typer.Option(min=0, help="Seconds for a step's outcomes; 0 = do not wait.")
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Mend: PATH=VALUE, as properties.total=12.50, line_items.KEY.price=5."
+    ),
+]
+_Unset = Annotated[
+    list[str] | None, typer.Option("--unset", help="Mend: take PATH out, as properties.total.")
+]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Write over what is newer in HubSpot. Recorded.")
+]
+_ToQueue = Annotated[
+    str | None, typer.Option(help="Straight to this queue, not where the event came from.")
+]
+_WritePlan = Annotated[
+    Path | None,
+    typer.Option(help="Send nothing: write the plan to this file, for somebody to agree to."),
+]
+_Plan = Annotated[
+    Path | None,
+    typer.Option(help="Run a plan that was written, as it was seen: its letters, nothing else."),
+]
+_PutBack = Annotated[
+    bool, typer.Option("--put-back", help="Send nothing: end a replay that was interrupted.")
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="Run the plan without asking.")]
+
+
 def replay(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    dry_run: _DryRun = False,
     limit: Limit = None,
-    rate: Annotated[
-        float, typer.Option(min=0.1, max=10_000, help="Events a second at the most.")
-    ] = 20.0,
-    max_failures: Annotated[
-        int, typer.Option(min=0, help="Stop when more of one step fail again.")
-    ] = 0,
-    max_replays: Annotated[
-        int, typer.Option(min=1, help="Leave letters alone that were replayed so often.")
-    ] = 5,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds for a step's outcomes; 0 = do not wait.")
-    ] = 60.0,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="Mend: PATH=VALUE, as properties.total=12.50, line_items.KEY.price=5."
-        ),
-    ] = None,
-    unset: Annotated[
-        list[str] | None, typer.Option("--unset", help="Mend: take PATH out, as properties.total.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over what is newer in HubSpot. Recorded.")
-    ] = False,
-    to_queue: Annotated[
-        str | None, typer.Option(help="Straight to this queue, not where the event came from.")
-    ] = None,
-    write_plan: Annotated[
-        Path | None,
-        typer.Option(help="Send nothing: write the plan to this file, for somebody to agree to."),
-    ] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(
-            help="Run a plan that was written, as it was seen: its letters, nothing else."
-        ),
-    ] = None,
-    put_back: Annotated[
-        bool, typer.Option("--put-back", help="Send nothing: end a replay that was interrupted.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Run the plan without asking.")] = False,
+    rate: _Rate = 20.0,
+    max_failures: _MaxFailures = 0,
+    max_replays: _MaxReplays = 5,
+    wait: _Wait = 60.0,
+    set_: _Set = None,
+    unset: _Unset = None,
+    force: _Force = False,
+    to_queue: _ToQueue = None,
+    write_plan: _WritePlan = None,
+    plan: _Plan = None,
+    put_back: _PutBack = False,
+    yes: _Yes = False,
     queue: QueueName = None,
     output: OutputOption = Output.TABLE,
     wanted: "Sieve",

@@ -22,59 +22,69 @@ _Several = list[str] | None
 DONE: Final = frozenset({"applied", "superseded"})
 
 
+_Operation = Annotated[str, typer.Argument(metavar="create|upsert|update|archive")]
+_Key = Annotated[str, typer.Argument(help="The order's key: a value of the identifying property.")]
+_Properties = Annotated[
+    _Several,
+    typer.Option("--set", metavar="NAME=VALUE", help="A property; NAME= clears it."),
+]
+_Lines = Annotated[
+    _Several,
+    typer.Option(
+        "--line",
+        metavar="KEY:NAME=VALUE,...",
+        help="A line, by its key within the order; the others stay.",
+    ),
+]
+_AllLines = Annotated[
+    bool, typer.Option("--all-lines", help="Each --line is all there is: other lines go.")
+]
+_RemovedLines = Annotated[
+    _Several, typer.Option("--remove-line", metavar="KEY", help="A line that goes.")
+]
+_Links = Annotated[
+    _Several,
+    typer.Option(
+        "--link",
+        metavar="TO:BY=VALUE,...",
+        help="A link to a record by its unique property. Further words: label=NAME, exclusive, "
+        "on_missing=wait|skip|fail|create and, with create, properties of the new record.",
+    ),
+]
+_Unlinks = Annotated[
+    _Several, typer.Option("--unlink", metavar="TO:BY=VALUE", help="A link that goes.")
+]
+_Stage = Annotated[str | None, typer.Option(help="Its label, or id.")]
+_Pipeline = Annotated[
+    str | None, typer.Option(help="Of the stage; else the account's default pipeline.")
+]
+_IdProperty = Annotated[
+    str | None, typer.Option(help="The property that KEY is a value of; else the configured.")
+]
+_Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for the outcome.")]
+_CheckAccount = Annotated[
+    bool,
+    typer.Option("--check-account", help="Check it against the HubSpot account's properties, too."),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check the event, and print it.")]
+
+
 def send(
-    operation: Annotated[str, typer.Argument(metavar="create|upsert|update|archive")],
-    key: Annotated[
-        str, typer.Argument(help="The order's key: a value of the identifying property.")
-    ],
+    operation: _Operation,
+    key: _Key,
     *,
-    properties: Annotated[
-        _Several,
-        typer.Option("--set", metavar="NAME=VALUE", help="A property; NAME= clears it."),
-    ] = None,
-    lines: Annotated[
-        _Several,
-        typer.Option(
-            "--line",
-            metavar="KEY:NAME=VALUE,...",
-            help="A line, by its key within the order; the others stay.",
-        ),
-    ] = None,
-    all_lines: Annotated[
-        bool, typer.Option("--all-lines", help="Each --line is all there is: other lines go.")
-    ] = False,
-    removed_lines: Annotated[
-        _Several, typer.Option("--remove-line", metavar="KEY", help="A line that goes.")
-    ] = None,
-    links: Annotated[
-        _Several,
-        typer.Option(
-            "--link",
-            metavar="TO:BY=VALUE,...",
-            help="A link to a record by its unique property. Further words: label=NAME, exclusive, "
-            "on_missing=wait|skip|fail|create and, with create, properties of the new record.",
-        ),
-    ] = None,
-    unlinks: Annotated[
-        _Several, typer.Option("--unlink", metavar="TO:BY=VALUE", help="A link that goes.")
-    ] = None,
-    stage: Annotated[str | None, typer.Option(help="Its label, or id.")] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="Of the stage; else the account's default pipeline.")
-    ] = None,
-    id_property: Annotated[
-        str | None, typer.Option(help="The property that KEY is a value of; else the configured.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the outcome.")] = 60.0,
-    check_account: Annotated[
-        bool,
-        typer.Option(
-            "--check-account", help="Check it against the HubSpot account's properties, too."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check the event, and print it.")
-    ] = False,
+    properties: _Properties = None,
+    lines: _Lines = None,
+    all_lines: _AllLines = False,
+    removed_lines: _RemovedLines = None,
+    links: _Links = None,
+    unlinks: _Unlinks = None,
+    stage: _Stage = None,
+    pipeline: _Pipeline = None,
+    id_property: _IdProperty = None,
+    timeout: _Timeout = 60.0,
+    check_account: _CheckAccount = False,
+    dry_run: _DryRun = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Send one order's event through the queue, and wait for its outcome.

@@ -20,7 +20,8 @@ from service.core.settlement.outcomes import conclude_undelivered
 from service.dead_letters import moving, planning
 from service.dead_letters.closing import Settled, close, settled
 from service.dead_letters.describing import described
-from service.dead_letters.looker import HOLD, FoundLetter, Looker, looking
+from service.dead_letters.looker import HOLD, FoundLetter, Looker
+from service.dead_letters.looking import looking
 from service.dead_letters.planning import Plan, Send, Wishes
 from service.dead_letters.receipts import hearing
 from service.dead_letters.replaying import Sending, put_back, set_aside

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.core.letters.letters import contribution
-from service.dead_letters.looker import DeadLettersError, looking
+from service.dead_letters.looker import DeadLettersError
+from service.dead_letters.looking import looking
 from service.doctor.findings import Finding, unseen
 from service.rabbitmq.errors import AMQPError
 from service.settings.sections import RabbitMQ

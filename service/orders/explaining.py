@@ -16,7 +16,8 @@ from typing import Any, Final
 from service.core.account.held import HeldOrder
 from service.core.letters.sieve import Sieve
 from service.core.settlement.journal import remembered
-from service.dead_letters.looker import DeadLettersError, looking
+from service.dead_letters.looker import DeadLettersError
+from service.dead_letters.looking import looking
 from service.hubspot.enquirer import HubSpotError
 from service.rabbitmq.errors import ChannelClosed
 from service.rabbitmq.journal_reader import JournalUnreadError, reading

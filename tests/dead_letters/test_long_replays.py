@@ -20,7 +20,8 @@ from service.core.letters.replays import Inputs
 from service.core.letters.sieve import Sieve
 from service.core.reasons import Code
 from service.dead_letters import moving, planning
-from service.dead_letters.looker import FoundLetter, looking
+from service.dead_letters.looker import FoundLetter
+from service.dead_letters.looking import looking
 from service.dead_letters.planning import Wishes
 from service.dead_letters.sender import sending
 from tests.dead_letters.commands import dlq

@@ -20,7 +20,8 @@ from service.cli.exits import Exit
 from service.core.events.order_event import STRUCTURED
 from service.core.letters.sieve import Groups, Sieve
 from service.core.reasons import Code
-from service.dead_letters.looker import DeadLettersError, FoundLetter, looking
+from service.dead_letters.looker import DeadLettersError, FoundLetter
+from service.dead_letters.looking import looking
 from tests.dead_letters.commands import dlq
 from tests.dead_letters.stand import (
     ID_PROPERTY,
@@ -70,7 +71,7 @@ async def test_a_killed_looker_loses_nothing(amqp_url, command_environment):
     await bury(amqp_url, [letter(event(n, f"A-{n}", total="soon")) for n in range(40)])
     program = (
         "import asyncio, sys\n"
-        "from service.dead_letters.looker import looking\n"
+        "from service.dead_letters.looking import looking\n"
         "async def hold():\n"
         f"    async with looking({amqp_url!r}, {QUEUE!r}, None) as looker:\n"
         "        held = [found async for found in looker.read()]\n"
