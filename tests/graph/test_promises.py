@@ -7,6 +7,7 @@ import pytest
 
 from service.core.events.graph import Target
 from service.core.graph import reading
+from service.core.graph.link_types import labels_of
 from service.core.graph.work import Work
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.verdicts import Applied, Partly, Rejected, Retryable
@@ -458,3 +459,66 @@ async def test_the_removal_is_not_said_to_be_done_where_the_lines_could_not_be_r
             hubspot.twin.arm(())
             order = (await hubspot.order("A-1"))["id"]
             assert set(await hubspot.lines(order)) == {"A-1/1", "A-1/2"}
+
+
+async def test_another_record_that_bears_the_key_of_a_wanted_line_stays():
+    async with stand() as hubspot:
+        (first,) = await hubspot.carry(batch_of(slot({"line_items": {"items": [TENT, ROPE]}})))
+        rope = (await hubspot.lines(first.progress.record_id))["A-1/2"]["hs_object_id"]
+        body = {"results": [{"id": rope, "properties": {"ordersync_line_id": "A-1/1"}}]}
+        odd = answering(hubspot, "read", body)
+        (fate,) = await odd.carry(batch_of(slot({"line_items": {"items": [TENT]}})))
+
+        assert isinstance(fate.rest, Applied), fate
+        assert set(await hubspot.lines(fate.progress.record_id)) == {"A-1/1", "A-1/2"}
+
+
+async def test_an_exclusive_link_beside_one_that_waits_removes_no_other_yet():
+    async with stand() as hubspot:
+        a, b = await contact(hubspot, "a"), await contact(hubspot, "b")
+        await hubspot.carry(batch_of(slot({"associations": [mail("a@example.com")]})))
+        links = [mail("b@example.com", exclusive=True), mail("nobody@example.com")]
+        (fate,) = await hubspot.carry(batch_of(slot({"associations": links})))
+
+        assert isinstance(fate.rest, Retryable), fate
+        assert set(await hubspot.links(fate.progress.record_id, "contacts")) == {a, b}
+
+
+async def test_a_redelivered_create_that_was_never_carried_out_is_made():
+    async with stand() as hubspot:
+        event = graph_contribution({"properties": {"note": "ours"}}, "create")
+        event = replace(event, delivery=replace(event.delivery, redelivered=True))
+        (fate,) = await hubspot.carry(batch_of(slot_of(event, 0.0)))
+
+        assert isinstance(fate.rest, Applied), fate
+        assert fate.rest.created is True
+
+
+async def test_nobody_is_asked_for_the_buyer_of_a_refused_order():
+    async with stand() as hubspot:
+        wish = {"stage": "Lost", "associations": [mail("a@example.com")]}
+        refused, other = await hubspot.carry(
+            batch_of(slot(wish, "A-1"), slot({"line_items": {"items": []}}, "A-2"))
+        )
+
+        assert isinstance(refused.rest, Rejected), refused
+        assert isinstance(other.rest, Applied), other
+        assert "contacts" not in {getattr(call, "object", "") for call in hubspot.calls}
+
+
+async def test_alone_the_one_result_is_the_record_whatever_it_is_called():
+    """A contact that merged answers with another address: asked alone, it is nobody else."""
+    async with stand() as hubspot:
+        leo = await contact(hubspot, "leo")
+        body = {"results": [{"id": leo, "properties": {"email": "leo@example.com"}}]}
+        odd = answering(hubspot, "read", body)
+        (fate,) = await odd.carry(batch_of(slot({"associations": [mail("old@example.com")]})))
+
+        assert isinstance(fate.rest, Applied), fate
+        assert list(await hubspot.links(fate.progress.record_id, "contacts")) == [leo]
+
+
+def test_link_types_without_a_category_or_a_number_are_none():
+    body = {"results": [{"typeId": 7}, {"category": "USER_DEFINED", "typeId": "7"}]}
+
+    assert labels_of(body) == {}

@@ -50,8 +50,7 @@ def remove_leftovers(works: Sequence[Work], line_id_property: str) -> Step[None]
 def _note_absent(work: Work) -> None:
     """A line that one of the merged events takes away, and that its list does not find, is not there."""
     for key in work.wish.taken_away:
-        if key not in work.wanted_lines.items:
-            work.removed.setdefault(key, Part(PartStatus.REMOVED))
+        work.removed.setdefault(key, Part(PartStatus.REMOVED))
 
 
 def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) -> Step[set[str]]:
