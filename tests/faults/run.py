@@ -32,6 +32,7 @@ class Fault:
     settings: Mapping[str, str] = field(default_factory=dict)
     twin: Mapping[str, Any] = field(default_factory=dict)  # its options, beside the suite's own
     events: int = 0  # of its own trace; 0 = as many as the suite has
+    whole: bool = True  # every second order of the trace is a complete one
     large: bool = False  # every event of the trace is a large one
     memory: int = 0  # bytes resident beyond which a replica is killed; 0 = as many as it likes
     cluster: bool = False  # needs three nodes
@@ -73,7 +74,7 @@ async def run(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """Run one fault on one broker; `settings` are the service's, where not the suite's own."""
-    plan = trace(seed, fault.events or events, large=fault.large)
+    plan = trace(seed, fault.events or events, large=fault.large, whole=fault.whole)
     began = asyncio.get_running_loop().time()
     async with stand(
         node,
