@@ -260,16 +260,10 @@ class _Shared:
         )
         identity = outcome_id(event.source, event.id, delivery.replays)
         outcome = envelope(identity, event.id, event.subject, data, event.traceparent)
-        letter = (
-            dead_letter(
-                contribution,
-                status,
-                reason,
-                slot.attempts,
-                self.stamp,
-                part=failed_part(slot, index),
-            )
-            if reason
-            else None
-        )
+        letter = self._letter(contribution, status, reason) if reason else None
         return Settlement(delivery, status, reason, outcome, letter, data, contribution)
+
+    def _letter(self, contribution: Contribution, status: Status, reason: Reason) -> Outgoing:
+        slot = self.slot
+        part = failed_part(slot, slot.contributions.index(contribution))
+        return dead_letter(contribution, status, reason, slot.attempts, self.stamp, part=part)
