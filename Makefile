@@ -65,7 +65,7 @@ test-seeds: .venv/.dev  ## the core's laws over 2,000 seeds of traffic, deaths, 
 	@CORE_SEEDS=$(or $(SEEDS),2000) $(BIN)/pytest tests/core/test_whole_core.py --timeout 900 $(ARGS)
 
 .PHONY: bench
-bench: .venv/.dev  ## measure speed, memory, latency, start, isolation and complete orders (ARGS=graph for one)
+bench: .venv/.dev  ## measure speed, memory, latency, backfill, start, isolation and complete orders (ARGS=graph for one)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: schemas

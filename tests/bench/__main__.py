@@ -1,4 +1,4 @@
-"""`python -m tests.bench [speed journal memory latency start isolation graph]`: run them, print a table a benchmark."""
+"""`python -m tests.bench [speed memory latency …]`: run them all, or those of BENCHMARKS and VIRTUAL that are named."""
 
 import asyncio
 import statistics
@@ -12,10 +12,12 @@ import httpx
 import orjson
 
 from service.broker import PrivateBroker
+from service.contract.publish import Destination, publish
 from tests.bench.graph import graph
 from tests.bench.ground import EXCHANGE, Ground, Running, events, fill, twin
 from tests.bench.isolation import isolation
 
+BULK = "orders.backfill"
 PLAIN = ("--limit", "0/10", "--journal", "off")
 
 
@@ -119,6 +121,33 @@ def latency(ground: Ground) -> None:
     print("    target for p99: at most 250 + 20 + 50 = 320 ms")
 
 
+def backfill(ground: Ground) -> None:
+    """(h) Live events alone, and beside bulk that waits all the while: p99 of both."""
+    bulk, rate, seconds = 5_000, 50, 10
+    print(
+        f"(h) backfill: {rate} live events/s for {seconds} s beside {bulk} of bulk, 190 calls in 10 s"
+    )
+    settings = {
+        "ORDERSYNC_RABBITMQ__BACKFILL_QUEUES": f'["{BULK}"]',
+        "ORDERSYNC_HUBSPOT__CALLS": "190",
+    }
+    with ground.service(**settings) as running:
+        asyncio.run(fill(ground, events(1)))
+        _until(running, 1)
+        asyncio.run(_drain_results(ground))
+        alone = sorted(asyncio.run(_waits(ground, rate, seconds)))
+        asyncio.run(publish(ground.broker, events(bulk), Destination("", BULK)))
+        before = running.settled()
+        beside = sorted(asyncio.run(_waits(ground, rate, seconds)))
+        written = running.settled() - before - len(beside)
+    ours, theirs = (waits[int(len(waits) * 0.99) - 1] * 1000 for waits in (alone, beside))
+    limited = sum(httpx.get(f"{ground.twin}/_twin/stats").json()["throttled"].values())
+    print(f"    p99 alone {ours:.0f} ms   beside bulk {theirs:.0f} ms   ratio {theirs / ours:.2f}")
+    print(
+        f"    {written:.0f} of bulk written meanwhile; answers 429: {limited} (targets: at most 1.20; 0)"
+    )
+
+
 async def _waits(ground: Ground, rate: int, seconds: int) -> list[float]:
     sent: dict[str, float] = {}
     waits: list[float] = []
@@ -127,7 +156,9 @@ async def _waits(ground: Ground, rate: int, seconds: int) -> list[float]:
     channel = await connection.channel()
 
     async def read(message: aiormq.abc.DeliveredMessage) -> None:
-        waits.append(time.perf_counter() - sent[message.header.properties.correlation_id or ""])
+        left = sent.get(message.header.properties.correlation_id or "")
+        if left is not None:
+            waits.append(time.perf_counter() - left)
         await channel.basic_ack(message.delivery_tag or 0, wait=False)
         if len(waits) == rate * seconds:
             done.set()
@@ -187,6 +218,7 @@ BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
     "journal": (journal, ("--latency", "20", *PLAIN)),
     "memory": (memory, ("--latency", "20", *PLAIN)),
     "latency": (latency, ("--latency", "20", *PLAIN)),
+    "backfill": (backfill, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "start": (start, ("--latency", "20", "--limit", "0/10", "--journal", "calls")),
 }
 
