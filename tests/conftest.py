@@ -6,11 +6,13 @@ tests that start such nodes themselves). Tests that use one of them are marked `
 `make test-fast` leaves those out.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from service.broker import Broker, PrivateBroker, lend
 from service.broker.server import find_server
@@ -49,6 +51,25 @@ def pytest_terminal_summary(
         terminalreporter.section("broker")
         for line in config.stash[SAID]:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever configures the process's logging leaves it as it was.
+
+    A logger that is kept outlives the stream of the test that used it first, and fails the ones after it.
+    """
+    configure, root = structlog.configure, logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def without_keeping(**given: Any) -> None:
+        configure(**(given | {"cache_logger_on_first_use": False}))
+
+    monkeypatch.setattr(structlog, "configure", without_keeping)
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

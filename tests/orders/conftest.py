@@ -10,9 +10,9 @@ import pytest
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
 from tests.shell.command import CommandLine, Ended
-from tests.shell.conftest import bare, command, logging_restored
+from tests.shell.conftest import bare, command
 
-__all__ = ["bare", "command", "logging_restored"]
+__all__ = ["bare", "command"]
 
 PIPELINE = "14a2e10e-5471-408a-906e-c51f3b04369e"
 OPEN, SHIPPED = "4b27b500-f031-4927-9811-68a0b525cbae", "aa99e8d0-c1d5-4071-b915-d240bbb1aed9"

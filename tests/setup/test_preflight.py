@@ -11,9 +11,9 @@ from service.twin import parse_fault
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
 from tests.shell.command import CommandLine, Ended
-from tests.shell.conftest import bare, command, logging_restored
+from tests.shell.conftest import bare, command
 
-__all__ = ["bare", "command", "logging_restored"]
+__all__ = ["bare", "command"]
 
 GOOD = {"hs_order_name": "Tent", "hs_total_price": "12.5", "colour": "red"}
 Run = Callable[..., Ended]

@@ -10,9 +10,9 @@ from service.twin import parse_fault
 from service.twin.options import TwinOptions
 from service.twin.pytest_plugin import RunningTwin, running_twin
 from tests.shell.command import CommandLine, Ended
-from tests.shell.conftest import bare, command, logging_restored
+from tests.shell.conftest import bare, command
 
-__all__ = ["bare", "command", "logging_restored"]
+__all__ = ["bare", "command"]
 
 SCOPES = tuple(
     f"crm.{area}.{kind}.{right}"

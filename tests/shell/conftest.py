@@ -1,12 +1,9 @@
 """Fixtures of the shell's tests."""
 
 import asyncio
-import logging
 import os
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests.shell.command import CommandLine
 
@@ -25,17 +22,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path) -> pytest.MonkeyPatch:
     (tmp_path / "secrets").mkdir()
     monkeypatch.setenv("ORDERSYNC_SECRETS_DIR", str(tmp_path / "secrets"))
     return monkeypatch
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    """Whoever configures the process's logging leaves it as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

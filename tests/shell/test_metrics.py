@@ -29,6 +29,8 @@ PROMISED = {
     "ordersync_replays": set(),
     "ordersync_held_events": set(),
     "ordersync_in_flight_records": set(),
+    "ordersync_journal_dropped": set(),
+    "ordersync_journal_waiting_seconds": set(),
     "ordersync_build_info": {"version", "python"},
 }
 
