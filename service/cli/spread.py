@@ -42,6 +42,7 @@ def spreading(spread: Spread) -> Iterator[Callable[[Cells, Cells], None]]:
     match spread:
         case Spread.CSV:
             yield _Sheet().add
+            sys.stdout.flush()
         case Spread.TABLE:
             rows: list[Cells] = []
             yield lambda cells, _: rows.append(cells)
