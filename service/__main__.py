@@ -1,5 +1,6 @@
 """The way in: `ordersync`, `python -m service`. The last place where an error can be told."""
 
+import os
 import sys
 
 import typer
@@ -24,7 +25,16 @@ def _told(error: Exception) -> int:
         raise error
     for line in "\n".join(refusal.lines).split("\n"):
         typer.echo(visible(line), err=True)
+    _drop_the_unwritable()
     return refusal.code
+
+
+def _drop_the_unwritable() -> None:
+    """What a full disk did not take, Python would try again at its end, and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
