@@ -6,6 +6,7 @@ tests that start such nodes themselves). Tests that use one of them are marked `
 `make test-fast` leaves those out.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ import structlog
 from service.broker import Broker, PrivateBroker, lend
 from service.broker.server import find_server
 from tests.brokers import Vhosts
+
+# looptime's plugin asks the policy for a loop, in tests that have none too; the policy makes one then,
+# which nobody closes, and the next async test fails for its sockets. Told once that there is none,
+# the policy says so.
+asyncio.set_event_loop(None)
 
 BROKER_FIXTURES = {"broker", "amqp_url", "private_broker", "server"}
 SAID = pytest.StashKey[list[str]]()

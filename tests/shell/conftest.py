@@ -1,16 +1,10 @@
 """Fixtures of the shell's tests."""
 
-import asyncio
 import os
 
 import pytest
 
 from tests.shell.command import CommandLine
-
-# looptime's plugin asks the policy for a loop, in tests that have none too; the policy makes one then,
-# which nobody closes, and the next async test fails for its sockets. Told once that there is none,
-# the policy says so.
-asyncio.set_event_loop(None)
 
 
 @pytest.fixture
