@@ -77,8 +77,8 @@ async def settled(looker: Looker, wanted: Sieve, ask: Send, id_property: str) ->
     for one in meant:
         by_property.setdefault(one[2].order.id_property, []).append(one)
     for name, group in by_property.items():
-        for start in range(0, len(group), HISTORIES):
-            await _judge(made, group[start : start + HISTORIES], ask, name)
+        for some in calls.portions(group, HISTORIES):
+            await _judge(made, some, ask, name)
     return made
 
 

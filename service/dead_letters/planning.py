@@ -193,8 +193,8 @@ async def _look_up(made: Plan, asked: Sequence[Asked], send: Send) -> None:
     for one in asked:
         by_property.setdefault(one.event.order.id_property, []).append(one)
     for id_property, group in by_property.items():
-        for start in range(0, len(group), HISTORIES):
-            await _look_up_some(made, group[start : start + HISTORIES], send, id_property)
+        for some in calls.portions(group, HISTORIES):
+            await _look_up_some(made, some, send, id_property)
 
 
 async def _look_up_some(made: Plan, asked: Sequence[Asked], send: Send, id_property: str) -> None:

@@ -97,5 +97,7 @@ async def _linked(
 async def _read(
     enquirer: Enquirer, to: str, ids: list[str], properties: tuple[str, ...]
 ) -> list[Mapping[str, Any]]:
-    pages = [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]
-    return [await enquirer.ask(calls.look_up(to, RECORD_ID, page, properties)) for page in pages]
+    return [
+        await enquirer.ask(calls.look_up(to, RECORD_ID, some, properties))
+        for some in calls.portions(ids, PAGE)
+    ]

@@ -4,24 +4,23 @@ For 500 orders of three lines and a buyer each: 5 reads of orders, 1 of their li
 to buyers, 5 of buyers. HubSpot takes 100 records a call, and 1,000 in a read of links.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Final, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from service.core.events.graph import Target
 from service.core.events.order_event import ORDERS, RECORD_ID
 from service.core.graph.lines import LINE_ITEMS
 from service.core.hubspot import associations
 from service.core.hubspot.associations import Linked
-from service.core.hubspot.calls import look_up
+from service.core.hubspot.calls import look_up, portions
 from service.core.hubspot.lookups import Missing
 from service.core.reconcile.differences import targets_of
 from service.core.reconcile.held import HeldParts, HeldRecord, own_line, records_of
-from service.core.reconcile.history import HISTORIES, Since, held_since
+from service.core.reconcile.history import Since, held_since
 from service.core.reconcile.wanted import WantedOrder
+from service.core.waiting.backlog import HISTORIES
 from service.hubspot.enquirer import Enquirer
 
-T = TypeVar("T")
 # Records of one call.
 RECORDS: Final = 100
 
@@ -48,7 +47,7 @@ class HeldReader:
     ) -> dict[tuple[str, str], Since]:
         """(record id, property) -> since when its value is held, and through what."""
         found: dict[tuple[str, str], Since] = {}
-        for ids in _some(wanted, HISTORIES):
+        for ids in portions(wanted, HISTORIES):
             names = sorted({name for each in ids for name in wanted[each]})
             call = look_up(object_type, RECORD_ID, ids, histories=names)
             for result in (await self._enquirer.answer(call)).results:
@@ -62,7 +61,7 @@ class HeldReader:
         for each in both:
             by.setdefault(each[0].order.id_property, []).append(each)
         for id_property, some in by.items():
-            for few in _some(some, RECORDS):
+            for few in portions(some, RECORDS):
                 names = {name for wanted, _ in few for name in wanted.properties}
                 keys = [wanted.order.key for wanted, _ in few]
                 call = look_up(ORDERS, id_property, keys, sorted(names | {self._id_property}))
@@ -87,7 +86,7 @@ class HeldReader:
     async def _line_records(
         self, holders: Mapping[str, tuple[WantedOrder, HeldParts]], line_id_property: str
     ) -> None:
-        for ids in _some(holders, RECORDS):
+        for ids in portions(holders, RECORDS):
             names = {
                 n for each in ids for values in holders[each][0].lines.values() for n in values
             }
@@ -141,7 +140,7 @@ class HeldReader:
         turned = set(asked)
         while asked:
             further: list[tuple[str, str | None]] = []
-            for some in _some(asked, associations.READ_AT_MOST):
+            for some in portions(asked, associations.READ_AT_MOST):
                 call = associations.read(ORDERS, to, some)
                 found = associations.found(call, (await self._enquirer.answer(call)).document or {})
                 silent |= {each for each, _ in some if each not in found}
@@ -164,7 +163,7 @@ class HeldReader:
             else:
                 by.setdefault((target.object, target.by), []).append(target)
         for (object_type, name), some in by.items():
-            for few in _some(some, RECORDS):
+            for few in portions(some, RECORDS):
                 known |= await self._named(object_type, name, few)
         return known
 
@@ -186,9 +185,3 @@ class HeldReader:
 
 def _id(record: HeldRecord | Missing | None) -> str | Missing | None:
     return record.id if isinstance(record, HeldRecord) else record
-
-
-def _some(all_of_them: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(all_of_them)
-    while some := list(islice(rest, size)):
-        yield some

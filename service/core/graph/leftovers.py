@@ -59,8 +59,7 @@ def _spared(works: Sequence[Work], leftovers: Mapping[Work, Mapping[str, str]]) 
     for work in works:
         named = leftovers.get(work, {}).items()
         ids = [each for key, each in named if key not in work.wanted_lines.items]
-        for at in range(0, len(ids), RECORDS):
-            some = ids[at : at + RECORDS]
+        for some in calls.portions(ids, RECORDS):
             call = calls.look_up(LINE_ITEMS, "hs_object_id", some)
             (reply,) = yield (call,)
             for record_id, held in zip(some, holdings(call, reply), strict=True):
@@ -86,8 +85,7 @@ def own_lines(
         for each in links:
             if each.target not in known:
                 holders[each.target].append(work)
-    ids = list(holders)
-    groups = [ids[at : at + RECORDS] for at in range(0, len(ids), RECORDS)]
+    groups = list(calls.portions(holders, RECORDS))
     reads = tuple(
         calls.look_up(LINE_ITEMS, "hs_object_id", some, [line_id_property]) for some in groups
     )
@@ -144,8 +142,7 @@ def _named(works: Sequence[Work], line_id_property: str) -> Step[list[tuple[Work
         (w, key) for w in works for key in sorted(w.wanted_lines.remove) if key not in w.removed
     ]
     going: list[tuple[Work, str, str]] = []
-    for at in range(0, len(wanted), RECORDS):
-        some = wanted[at : at + RECORDS]
+    for some in calls.portions(wanted, RECORDS):
         keys = [line_id(work.own_key or "", key) for work, key in some]
         call = calls.look_up(LINE_ITEMS, line_id_property, keys)
         (reply,) = yield (call,)

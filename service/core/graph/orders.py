@@ -20,10 +20,9 @@ from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, moment
 from service.core.hubspot.verdicts import Applied, Rejected, Verdict
 from service.core.reasons import Code, Reason
+from service.core.waiting.backlog import HISTORIES
 
 RECORDS: Final = 100  # per call
-# Keys of a read with histories.
-HISTORIES: Final = 50
 # A producer's clock may run ahead of HubSpot's.
 SKEW: Final = timedelta(minutes=5)
 Names = Iterator[str]
@@ -79,7 +78,7 @@ def _conflicts(work: Work) -> bool:
 
 def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:
     """Who has the keys of refused creates; one whose key nobody has was refused for another value."""
-    for some in _in_tens(works, RECORDS):
+    for some in calls.portions(works, RECORDS):
         call = calls.chosen(
             calls.look_up(ORDERS, id_property, [work.slot.order.key for work in some]),
             by_event=some[0].chosen,
@@ -116,7 +115,7 @@ def _look_for_own(
 ) -> Step[None]:
     """Creates that may have been carried out already: HubSpot is asked before anything is concluded."""
     doubtful = [work for work in works if _doubtful(work)]
-    for some in _in_tens(doubtful, HISTORIES):
+    for some in calls.portions(doubtful, HISTORIES):
         wanted = {name for work in some for name in values(work)}
         call = calls.chosen(
             calls.find(
@@ -153,10 +152,6 @@ def _own_or_taken(work: Work, held: Holding, values: dict[str, str]) -> None:
         _refuse(work, held.record_id)
 
 
-def _in_tens(works: Sequence[Work], size: int) -> Iterator[Sequence[Work]]:
-    yield from (works[at : at + size] for at in range(0, len(works), size))
-
-
 def find_own_keys(works: Sequence[Work], configured: str) -> Step[None]:
     """The configured key of orders that events name otherwise: their lines' keys begin with it."""
     nameless = [
@@ -165,7 +160,7 @@ def find_own_keys(works: Sequence[Work], configured: str) -> Step[None]:
     by = {work.slot.order.id_property for work in nameless}
     for id_property in sorted(by):
         group = [work for work in nameless if work.slot.order.id_property == id_property]
-        for some in _in_tens(group, RECORDS):
+        for some in calls.portions(group, RECORDS):
             call = calls.chosen(
                 calls.find(
                     ORDERS,
@@ -199,7 +194,7 @@ def _name(work: Work, known: str | Missing | Verdict, configured: str) -> None:
 
 def find_orders(works: Sequence[Work], id_property: str, configured: str) -> Step[None]:
     """The record ids and configured keys of orders that are to be archived; one that is not there has neither."""
-    for some in _in_tens(works, RECORDS):
+    for some in calls.portions(works, RECORDS):
         keys = [work.slot.order.key for work in some]
         call = calls.chosen(
             calls.find(ORDERS, keys, id_property, properties=[configured]), by_event=some[0].chosen

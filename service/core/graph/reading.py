@@ -8,6 +8,7 @@ from service.core.graph.work import Work
 from service.core.hubspot import associations
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.associations import READ_AT_MOST, Linked
+from service.core.hubspot.calls import portions
 
 
 def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked, ...]]]:
@@ -18,8 +19,9 @@ def links_of(works: Sequence[Work], to: str) -> Step[Mapping[Work, tuple[Linked,
     wanted: list[tuple[str, str | None]] = [(record_id, None) for record_id in orders]
     turned = set(wanted)
     while wanted:
-        groups = [wanted[at : at + READ_AT_MOST] for at in range(0, len(wanted), READ_AT_MOST)]
-        calls = tuple(associations.read(ORDERS, to, group) for group in groups)
+        calls = tuple(
+            associations.read(ORDERS, to, some) for some in portions(wanted, READ_AT_MOST)
+        )
         answers = yield calls
         wanted = []
         for call, reply in zip(calls, answers, strict=True):

@@ -18,7 +18,6 @@ from datetime import datetime
 from service.core.events.graph import Link, Unlink
 from service.core.events.order_event import ORDERS
 from service.core.graph.lines import LINE_ITEMS, line_id
-from service.core.graph.orders import HISTORIES
 from service.core.graph.reading import links_of
 from service.core.graph.steps import Step
 from service.core.graph.work import Work, unresolved
@@ -28,6 +27,7 @@ from service.core.hubspot.lookups import Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Stale, Verdict
 from service.core.reasons import Code
+from service.core.waiting.backlog import HISTORIES
 from service.core.waiting.claims import STAGE_PROPERTIES
 
 Values = Mapping[Work, Mapping[str, str]]
@@ -35,8 +35,7 @@ Values = Mapping[Work, Mapping[str, str]]
 
 def spare_values(works: Sequence[Work], id_property: str, values: Values) -> Step[None]:
     """Look at the orders first; what of the events' values is older than what they hold is left out."""
-    for at in range(0, len(works), HISTORIES):
-        some = works[at : at + HISTORIES]
+    for some in calls.portions(works, HISTORIES):
         known = yield from _orders_held(some, id_property, values)
         for work, held in zip(some, known, strict=True):
             _judge_order(work, held, values[work])
@@ -47,8 +46,7 @@ def spare_lines(works: Sequence[Work], line_id_property: str) -> Step[None]:
     named = [
         (work, key) for work in works if work.refused is None for key in work.wanted_lines.items
     ]
-    for at in range(0, len(named), HISTORIES):
-        some = named[at : at + HISTORIES]
+    for some in calls.portions(named, HISTORIES):
         live = yield from _lines_held(some, line_id_property, archived=False)
         gone = yield from _lines_held(some, line_id_property, archived=True)
         for (work, key), held, before in zip(some, live, gone, strict=True):

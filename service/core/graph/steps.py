@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from service.core.hubspot.answers import BatchReply, NoReply
+from service.core.hubspot.calls import portions
 from service.core.hubspot.requests import Call
 from service.core.hubspot.verdicts import Refused, Rejected, Verdict
 
@@ -27,9 +28,7 @@ def each_alone(
 ) -> Step[list[Verdict]]:
     """A verdict for every thing, in their order; none of them is `Refused`."""
     fates: list[Verdict | None] = [None] * len(things)
-    groups = [
-        list(range(at, min(at + at_most, len(things)))) for at in range(0, len(things), at_most)
-    ]
+    groups = list(portions(range(len(things)), at_most))
     while groups:
         calls = tuple(encode([things[at] for at in group]) for group in groups)
         replies = yield calls

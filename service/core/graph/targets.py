@@ -22,7 +22,7 @@ from service.core.graph.steps import Reply, Step, each_alone
 from service.core.graph.work import Ambiguous, Answer, Work
 from service.core.hubspot import calls, lookups
 from service.core.hubspot.answers import BatchReply, name_of
-from service.core.hubspot.calls import BatchCall, Record
+from service.core.hubspot.calls import BatchCall, Record, portions
 from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.verdicts import Applied, Cause, Refused, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
@@ -212,8 +212,7 @@ def _ask(targets: Sequence[Target]) -> Step[dict[Target, Answer]]:
 
 def _hundreds(targets: Iterable[Target]) -> Iterator[list[Target]]:
     for _, group in groupby(sorted(targets), key=lambda target: target[:2]):
-        named = list(group)
-        yield from (named[at : at + RECORDS] for at in range(0, len(named), RECORDS))
+        yield from portions(group, RECORDS)
 
 
 def _by_kind(links: Iterable[Link]) -> Iterator[tuple[tuple[str, str], list[Link]]]:

@@ -9,10 +9,11 @@ result could not be matched to its record (HubSpot's order of results is not the
 record an answer means is found by trace id, by key, by record id, never by position.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple
+from itertools import islice
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
@@ -21,6 +22,7 @@ from service.core.hubspot.answers import Problem, name_of
 from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
 
+T = TypeVar("T")
 WriteEndpoint = Literal["create", "upsert", "update"]
 Endpoint = Literal["create", "upsert", "update", "archive", "read"]
 # Operation -> the endpoint that writes its values; an archive writes none.
@@ -29,6 +31,13 @@ WRITES: Final[Mapping[Operation, WriteEndpoint]] = {
     Operation.UPSERT: "upsert",
     Operation.UPDATE: "update",
 }
+
+
+def portions(things: Iterable[T], at_most: int) -> Iterator[list[T]]:
+    """All of them, as many at a time as one call takes."""
+    left = iter(things)
+    while some := list(islice(left, at_most)):
+        yield some
 
 
 class Input(NamedTuple):

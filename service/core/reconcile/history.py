@@ -5,12 +5,9 @@ updatedByUserId; at most 50 records a call.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from service.core.hubspot.answers import objects
-
-# Records of one call.
-HISTORIES: Final = 50
 
 
 class Since(NamedTuple):
