@@ -45,9 +45,7 @@ def show(rows: Sequence[Mapping[str, Any]], output: Output, *, err: bool = False
     """Print rows of the same columns; `err`: to stderr, beside data."""
     match output:
         case Output.TABLE:
-            _table(rows, to := sys.stderr if err else sys.stdout)
-            # Data before words; and a disk that is full is told, not found at the end of the process.
-            to.flush()
+            _table(rows, sys.stderr if err else sys.stdout)
         case _:
             with listing(output) as show_one:
                 for row in rows:

@@ -20,6 +20,7 @@ from service.cli.printing import number_of, say
 if TYPE_CHECKING:
     from service.contract.filed import Filed
     from service.core.account.preflight import AccountSchema
+    from service.settings.sections import RabbitMQ
 
 
 _WRONG: Final = ("are no order events", "are no order events, or would be refused by HubSpot")
@@ -99,7 +100,6 @@ def publish(
 
       zcat orders.ndjson.gz | ordersync publish -
     """
-    from service.contract import publish as publishing
     from service.contract.event_files import from_file
     from service.settings.config import BrokerSettings, FileSettings
     from service.watch import logs
@@ -133,18 +133,24 @@ def publish(
                 typer.echo(first.body)
             say(f"{number_of(total, 'event')} would be published")
             return
-        with progress(total, "publishing") as advance:
-            confirmed = asyncio.run(
-                publishing.publish(
-                    settings.rabbitmq.url.get_secret_value(),
-                    source(),
-                    publishing.Destination(settings.rabbitmq.exchange, queue),
-                    rate=rate,
-                    progress=advance,
-                )
-            )
+        confirmed = _sent(settings.rabbitmq, source(), total, queue, rate)
     to = f" to {queue}" if backfill else ""
     say(f"published {number_of(confirmed, 'event')}{to}")
+
+
+def _sent(
+    rabbitmq: "RabbitMQ",
+    events: Iterable["Filed"],
+    total: int,
+    queue: str | None,
+    rate: float | None,
+) -> int:
+    """Publish them, with a bar; how many the broker has."""
+    from service.contract.publish import Destination, publish
+
+    url, to = rabbitmq.url.get_secret_value(), Destination(rabbitmq.exchange, queue)
+    with progress(total, "publishing") as advance:
+        return asyncio.run(publish(url, events, to, rate=rate, progress=advance))
 
 
 def _bulk(queues: tuple[str, ...]) -> str:

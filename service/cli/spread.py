@@ -42,6 +42,7 @@ def spreading(spread: Spread) -> Iterator[Callable[[Cells, Cells], None]]:
     match spread:
         case Spread.CSV:
             yield _Sheet().add
+            # Else the words about it would come before it.
             sys.stdout.flush()
         case Spread.TABLE:
             rows: list[Cells] = []

@@ -47,7 +47,7 @@ from service.core.settlement.closing import Answers, Closing
 from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
 from service.core.waiting.backlog import Backlog, Batch
-from service.core.waiting.bulk import IDLE, Bulk, Spare
+from service.core.waiting.bulk import Ask, Bulk, idle
 from service.core.waiting.slots import Slot, slot_of, without_epochs
 
 # Remembered for repeats; about 3 KB each.
@@ -156,7 +156,7 @@ class Desk:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def wait(self, now: float, line: Callable[[float], float], spare: Spare = IDLE) -> float | None:
+    def wait(self, now: float, line: Callable[[float], float], spare: Ask = idle) -> float | None:
         """Seconds until a batch may leave; FOREVER = when something happens; None = all is done.
 
         `line` tells the seconds until there is room for a call, `spare` what bulk may take.
@@ -164,18 +164,14 @@ class Desk:
         if self._deadline is not None and self.done(now):
             return None
         left = FOREVER if self._deadline is None else self._deadline - now
-        due = self._next_due(now, spare) if self.gate.reason is None else None
-        if due is None:
-            return left
+        due = self._next_due(now, spare) if self.gate.reason is None else FOREVER
         return min(left, due - now if due > now else line(now))
 
-    def _next_due(self, now: float, spare: Spare) -> float | None:
+    def _next_due(self, now: float, spare: Ask) -> float:
         due = self._backlog.next_due()
-        if not len(self._bulk):
-            return due
         return min(FOREVER if due is None else due, self._bulk.due(now, spare))
 
-    def depart(self, now: float, spare: Spare = IDLE) -> Departure | None:
+    def depart(self, now: float, spare: Ask = idle) -> Departure | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
         batch = self._take(now, spare) if self.gate.reason is None else None
         if batch is None:
@@ -187,19 +183,16 @@ class Desk:
         departure = self._out[number] = Departure(number, batch, flow, now)
         return departure
 
-    def _take(self, now: float, spare: Spare) -> Batch | None:
+    def _take(self, now: float, spare: Ask) -> Batch | None:
         """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
-        first = self._bulk.take(now, spare) if self._bulk.owed(now) else ()
-        if first:
-            return self._backlog.carry(first)
-        live = self._backlog.take(now)
-        if live is not None:
+        if self._bulk.owed(now) and (slots := self._bulk.take(now, spare)):
+            return self._backlog.carry(slots)
+        if (live := self._backlog.take(now)) is not None:
             self._bulk.live(now)
             return live
-        if self._bulk.due(now, spare) > now:
-            return None
-        slots = self._bulk.take(now, spare)
-        return self._backlog.carry(slots) if slots else None
+        if self._bulk.due(now, spare) <= now and (slots := self._bulk.take(now, spare)):
+            return self._backlog.carry(slots)
+        return None
 
     def permits(self, departure: Departure) -> bool:
         """Whether its next call may start: nothing of the batch went back to the broker."""
@@ -210,7 +203,6 @@ class Desk:
         del self._out[departure.number]
         for slot in departure.batch.slots:
             self._put_back(slot, (slot,))
-        self._bulk.changed()
 
     def judged(
         self,
@@ -230,7 +222,6 @@ class Desk:
         for step in steps:
             if isinstance(step, PutBack):
                 self._put_back(step.slot, step.slots)
-        self._bulk.changed()
         finished = tuple(step for step in steps if isinstance(step, Finish))
         return Judgement(
             verdicts, steps, self._close(finished, len(batch.slots), now, stamp), trouble
@@ -242,6 +233,7 @@ class Desk:
         dead = frozenset(c.delivery.epoch for c in events if not self._ours(c))
         left = (without_epochs(s, dead) for s in slots) if dead else slots
         self._backlog.put_back(slot, *(s for s in left if s is not None))
+        self._bulk.changed()
 
     def _ours(self, event: Contribution | Malformed) -> bool:
         return event.delivery.epoch in self._custody.channels
@@ -324,8 +316,7 @@ class Desk:
             return True
         if self._out or self._closing or self.answerable:
             return False
-        due = self._next_due(now, IDLE)
-        return due is None or due > self._deadline or self.gate.reason is not None
+        return self._next_due(now, idle) > self._deadline or self.gate.reason is not None
 
     def stuck(self, now: float) -> Iterator[Stuck]:
         """What has been under way for longer than anything may be."""

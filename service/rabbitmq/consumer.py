@@ -132,8 +132,10 @@ class Consumer:
                 epochs = [await self._open_epoch(connection, wire, inbox, q) for q in self._queues]
             self._consumed = True
             log.info("intake_opened", queues=list(self._queues))
-            prefetch = next(iter(self._queues.values()))
-            proving = asyncio.create_task(self._lease.prove(epochs[0].channel, prefetch))
+            first = epochs[0]
+            proving = asyncio.create_task(
+                self._lease.prove(first.channel, self._queues[first.queue])
+            )
             closings = [connection.closing, *(epoch.channel.closing for epoch in epochs)]
             await self._until_over(over, closings)
         finally:

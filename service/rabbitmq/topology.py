@@ -81,7 +81,6 @@ class Queue:
 
     name: str
     arguments: Mapping[str, Argument]
-    optional: bool = False
     kind: str = "queue"
 
     @property
@@ -107,7 +106,6 @@ class Binding:
     exchange: str
     queue: str
     routing_key: str
-    optional: bool = False
     kind: str = "binding"
 
     @property
@@ -222,7 +220,7 @@ async def check(url: str, wanted: Topology) -> None:
     missing = [
         f"{part.kind} {part.name}"
         for part, fault in answers
-        if fault is not None and not part.optional
+        if fault is not None and not (isinstance(part, Exchange) and part.optional)
     ]
     if missing:
         raise TopologyError(

@@ -82,16 +82,11 @@ class Pipeline:
 
     async def _send_out(self, tasks: asyncio.TaskGroup) -> None:
         line = self._line
-        while True:
-            now = self._shell.now()
-            spare = line.spare(now)
-            wait = self.desk.wait(now, line.wait, spare)
-            if wait is None:
-                return
+        while (wait := self.desk.wait(now := self._shell.now(), line.wait, line.spare)) is not None:
             if wait > 0.0:
                 await self._wake.within(wait)
                 continue
-            departure = self.desk.depart(now, spare)
+            departure = self.desk.depart(now, line.spare)
             if departure is not None:
                 story, traced = self._carry(departure), self._shell.traced
                 self._spawn(tasks, traced(departure.batch, story) if traced else story)

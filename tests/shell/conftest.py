@@ -19,8 +19,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def command(
-    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_restored: None
-) -> CommandLine:
+def command(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """Runs commands: `command("publish", path, RABBITMQ__URL=url)`."""
     return CommandLine(capsys, bare)

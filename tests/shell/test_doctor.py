@@ -346,7 +346,6 @@ def test_policies_bindings_and_queues_where_the_management_api_shows_them(
     assert "(did you mean bestellungen.eu, which is there?)" in misspelt["topology"].found
 
 
-@pytest.mark.usefixtures("logging_restored")
 def test_the_command_exits_with_69_while_hubspot_throttles(
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,7 +366,6 @@ def test_the_command_exits_with_69_while_hubspot_throttles(
     assert "all is well" not in told.stderr
 
 
-@pytest.mark.usefixtures("logging_restored")
 @pytest.mark.parametrize(
     ("token", "code"), [(TOKEN, 1), ("wrong", 77)], ids=["topology missing", "and token refused"]
 )

@@ -14,8 +14,6 @@ from service.settings.sections import Log
 from service.watch import logs
 from service.watch.logs import BLOT
 
-pytestmark = pytest.mark.usefixtures("logging_restored")
-
 
 class Terminal(io.TextIOWrapper):
     """A stream that says it is one."""

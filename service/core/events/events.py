@@ -57,6 +57,11 @@ class Contribution:
     graph: Graph | None = None
 
     @property
+    def checked(self) -> bool:
+        """Whether what HubSpot holds is read before it is written."""
+        return self.came_back or self.backfill
+
+    @property
     def identity(self) -> tuple[str, str]:
         """`source` + `id`: the same pair is the same event."""
         return self.event.source, self.event.id

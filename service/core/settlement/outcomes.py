@@ -251,9 +251,7 @@ class _Shared:
             attempts=slot.attempts,
             batch=BatchReference(size=self.batch_size, merged=len(slot.contributions)),
             superseded_by=superseded_by,
-            replay=replay_of(delivery, left_out)
-            if contribution.came_back or contribution.backfill
-            else None,
+            replay=replay_of(delivery, left_out) if contribution.checked else None,
             parts=receipt(slot, index),
             received_at=iso(delivery.received_at),
             settled_at=self.settled_at,

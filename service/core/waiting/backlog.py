@@ -286,7 +286,7 @@ class Backlog:
         weight = 0
         while heads and len(slots) < size and weight < CALL_BYTES:
             lane = self._lanes[heappop(heads).order]
-            weight += sum(len(c.delivery.body) for c in lane.slots[0].contributions)
+            weight += lane.slots[0].weight
             lane.travelling = True
             slots.append(lane.slots.popleft())
             if lane.slots:

@@ -13,11 +13,13 @@ judged by its own time against what HubSpot shows (staleness). Within one order 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Final, NamedTuple
 
 from service.core.events.order_event import Order
+from service.core.waiting.backlog import CALL_BYTES, HISTORIES
 from service.core.waiting.slots import Slot, without_epochs
 
 # One call of so many is bulk's for certain.
@@ -29,11 +31,6 @@ ALONE: Final = 0.9
 QUIET: Final = 10.0
 # Calls of one batch: what HubSpot holds is read before it is written.
 CALLS: Final = 2
-# Orders in one batch: records whose property history one read takes.
-SIZE: Final = 50
-# Bytes of bodies after which a batch takes no more.
-BYTES: Final = 4 << 20
-FOREVER: Final = float("inf")
 
 
 class Spare(NamedTuple):
@@ -43,7 +40,13 @@ class Spare(NamedTuple):
     used: float = 0.0
 
 
-IDLE: Final = Spare()
+# What the quota leaves at a moment.
+Ask = Callable[[float], Spare]
+
+
+def idle(_: float) -> Spare:
+    """Nobody calls."""
+    return Spare()
 
 
 class Bulk:
@@ -54,15 +57,12 @@ class Bulk:
         self._waiting: deque[Slot] = deque()
         # The moments from which a batch may leave where nobody else wants the call, and whoever wants it.
         self._from = self._owed = 0.0
-        self._live = -FOREVER
+        self._live = -inf
         # Before which nothing that waits may leave, unless something changes.
         self._blocked_until = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    def __iter__(self) -> Iterator[Slot]:
-        return iter(self._waiting)
 
     def add(self, slot: Slot) -> None:
         """One event more."""
@@ -73,6 +73,7 @@ class Bulk:
         """Drop what came on channels that ended."""
         left = (without_epochs(slot, epochs) for slot in self._waiting)
         self._waiting = deque(slot for slot in left if slot is not None)
+        self.changed()
 
     def changed(self) -> None:
         """An order may have become free."""
@@ -82,18 +83,18 @@ class Bulk:
         """A live batch leaves."""
         self._live = now
 
-    def due(self, now: float, spare: Spare) -> float:
-        """The moment from which a batch may leave; FOREVER where none waits."""
+    def due(self, now: float, spare: Ask) -> float:
+        """The moment from which a batch may leave; infinity where none waits."""
         if not self._waiting:
-            return FOREVER
+            return inf
         most = ALONE if now - self._live > QUIET else BESIDE
-        return max(self._blocked_until, self._from if spare.used < most else self._owed)
+        return max(self._blocked_until, self._from if spare(now).used < most else self._owed)
 
     def owed(self, now: float) -> bool:
         """Whether the next call is bulk's, whoever else wants it."""
         return bool(self._waiting) and now >= max(self._owed, self._blocked_until)
 
-    def take(self, now: float, spare: Spare) -> tuple[Slot, ...]:
+    def take(self, now: float, spare: Ask) -> tuple[Slot, ...]:
         """The slots of one batch, alike; empty where the order of each has something else under way."""
         chosen: list[Slot] = []
         left: deque[Slot] = deque()
@@ -102,23 +103,23 @@ class Bulk:
         for slot in self._waiting:
             if self._fits(chosen, weight, slot, now) and slot.order not in seen:
                 chosen.append(slot)
-                weight += sum(len(c.delivery.body) for c in slot.contributions)
+                weight += slot.weight
             else:
                 left.append(slot)
             seen.add(slot.order)
         self._waiting = left
         if chosen:
-            self._from = now + CALLS * spare.apart / ALONE
-            period = CALLS * spare.apart * TENTH
+            calls = CALLS * spare(now).apart
+            self._from, period = now + calls / ALONE, calls * TENTH
             # What it had to wait for its call is not lost.
             self._owed = min(now, max(self._owed, now - period)) + period
         else:
             later = (slot.not_before for slot in left if slot.not_before > now)
-            self._blocked_until = min(later, default=FOREVER)
+            self._blocked_until = min(later, default=inf)
         return tuple(replace(slot, not_before=0.0) for slot in chosen)
 
     def _fits(self, chosen: list[Slot], weight: int, slot: Slot, now: float) -> bool:
-        if len(chosen) >= SIZE or weight >= BYTES or slot.not_before > now:
+        if len(chosen) >= HISTORIES or weight >= CALL_BYTES or slot.not_before > now:
             return False
         return (not chosen or _kind(slot) == _kind(chosen[0])) and not self._busy(slot.order)
 

@@ -54,9 +54,9 @@ class Slot:
     progress: Progress | None = None
 
     @property
-    def backfill(self) -> bool:
-        """Whether it came by a queue of bulk; such an event merges with nobody."""
-        return self.contributions[0].backfill
+    def weight(self) -> int:
+        """Bytes of its events' bodies."""
+        return sum(len(c.delivery.body) for c in self.contributions)
 
     @property
     def complete(self) -> bool:
@@ -86,8 +86,7 @@ def slot_of(contribution: Contribution, now: float, not_before: float = 0.0) -> 
         (contribution,),
         now,
         not_before=not_before,
-        checked=(contribution.came_back or contribution.backfill)
-        and not contribution.delivery.forced,
+        checked=contribution.checked and not contribution.delivery.forced,
     )
 
 
