@@ -27,10 +27,10 @@ PREFETCH: Final = 1000
 ACKED: Final = 250
 # Seconds for any answer of the broker, and between two messages that must come.
 TIMEOUT: Final = 10.0
-# Seconds for the first message of the last chunk: a journal in which nothing is says nothing.
+# Seconds for the first message where RabbitMQ counts none: a journal in which nothing is says nothing.
 FIRST: Final = 1.0
 # Seconds without a message, after which the last chunk has come.
-SILENCE: Final = 0.03
+SILENCE: Final = 0.1
 _DELIVER: Final = b"\x00\x3c\x00\x3c"  # class 60, method 60
 _TAG: Final = struct.Struct(">Q")
 # Of the body, behind class and weight.
@@ -131,13 +131,26 @@ class JournalReader:
         return self.newest is not None and datetime.fromisoformat(self.newest) < since
 
     async def _find_end(self) -> None:
-        async with self._page("last") as (_, page):
+        async with self._page("last") as (channel, page):
+            if not await self._begun(channel):
+                return
             with suppress(TimeoutError):
-                await self._news(FIRST)
                 while True:
                     await self._news(SILENCE)
             self.end = page.offset
             self.newest = max(filter(None, map(written_at, page.bodies)), default=None)
+
+    async def _begun(self, channel: Channel) -> bool:
+        """Whether anything comes. RabbitMQ's count is up to 5 s old, but above 0 once there was a message."""
+        said = await channel.queue_declare(JOURNAL, passive=True, timeout=TIMEOUT)
+        try:
+            await self._news(TIMEOUT if said.message_count else FIRST)
+        except TimeoutError:
+            if said.message_count:
+                why = f"RabbitMQ sends nothing of {JOURNAL} for {TIMEOUT:.0f} s: try again"
+                raise JournalUnreadError(why) from None
+            return False
+        return True
 
     @asynccontextmanager
     async def _page(self, start: Any) -> AsyncIterator[tuple[Channel, _Page]]:
