@@ -47,8 +47,9 @@ from service.core.settlement.closing import Answers, Closing
 from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
 from service.core.waiting.backlog import Backlog, Batch
-from service.core.waiting.bulk import Ask, Bulk, idle
+from service.core.waiting.bulk import Bulk
 from service.core.waiting.slots import Slot, slot_of, without_epochs
+from service.core.waiting.spare import Ask, idle
 
 # Remembered for repeats; about 3 KB each.
 OUTCOMES: Final = 5_000
@@ -159,7 +160,7 @@ class Desk:
     def wait(self, now: float, line: Callable[[float], float], spare: Ask = idle) -> float | None:
         """Seconds until a batch may leave; FOREVER = when something happens; None = all is done.
 
-        `line` tells the seconds until there is room for a call, `spare` what bulk may take.
+        `line` tells the seconds until there is room for a call, `spare` what the quota leaves.
         """
         if self._deadline is not None and self.done(now):
             return None
@@ -168,7 +169,7 @@ class Desk:
         return min(left, due - now if due > now else line(now))
 
     def _next_due(self, now: float, spare: Ask) -> float:
-        due = self._backlog.next_due()
+        due = self._backlog.next_due(now, spare)
         return min(FOREVER if due is None else due, self._bulk.due(now, spare))
 
     def depart(self, now: float, spare: Ask = idle) -> Departure | None:
@@ -187,7 +188,7 @@ class Desk:
         """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
         if self._bulk.owed(now) and (slots := self._bulk.take(now, spare)):
             return self._backlog.carry(slots)
-        if (live := self._backlog.take(now)) is not None:
+        if (live := self._backlog.take(now, spare)) is not None:
             self._bulk.live(now)
             return live
         if self._bulk.due(now, spare) <= now and (slots := self._bulk.take(now, spare)):

@@ -15,11 +15,13 @@ from service.core.graph.steps import Step
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
+from service.core.hubspot.limits import limits_of
 from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
+from service.core.hubspot.thrift import Thrift
 from service.core.hubspot.throttles import POLICIES, Began, Over, Spell, Throttles, throttle_of
 from service.core.hubspot.verdicts import Fate
-from service.core.waiting.bulk import Spare
+from service.core.waiting.spare import Spare
 from service.shell.wake import Wake
 from service.watch.metrics import Metrics
 
@@ -55,7 +57,7 @@ class Line:
         self._budget, self._metrics = Budget(policy), metrics
         self._concurrency = Concurrency(concurrency)
         self._conversations = 0
-        self._throttles = Throttles()
+        self._throttles, self._thrift = Throttles(), Thrift()
         for limit in POLICIES:
             metrics.throttled.labels(limit).set_function(partial(self._throttled_by, limit))
 
@@ -67,9 +69,10 @@ class Line:
         return self._budget.wait(now)
 
     def spare(self, now: float) -> Spare:
-        """What bulk may take of the quota."""
+        """What the quota leaves now."""
         budget = self._budget
-        return Spare(budget.window / budget.limit, budget.taken(now) / budget.limit)
+        used = budget.taken(now) / budget.limit
+        return Spare(budget.window / budget.limit, used, self._thrift.early(used))
 
     def throttle(self) -> Spell | None:
         """The limit of HubSpot's that holds calls up now."""
@@ -148,6 +151,7 @@ class Line:
                 break
         started = self._now()
         self._budget.spend(started)
+        self._thrift.spend(started, self._budget.limit, self._budget.window)
         reply: BatchReply | NoReply = NoReply("given up", sent=True)
         try:
             reply = await self._send(call)
@@ -160,8 +164,10 @@ class Line:
         now = self._now()
         self._concurrency.learn(now - started)
         self._budget.learn(reply, started, now)
-        if isinstance(reply, BatchReply) and reply.limited:
-            self._budget.refused(reply.retry_after, now)
+        if isinstance(reply, BatchReply):
+            self._thrift.hear(limits_of(reply.headers).daily_remaining)
+            if reply.limited:
+                self._budget.refused(reply.retry_after, now)
         self._tell(reply, started, now)
         self._wake.up()
 

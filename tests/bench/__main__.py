@@ -148,6 +148,26 @@ def backfill(ground: Ground) -> None:
     )
 
 
+def quiet(ground: Ground) -> None:
+    """(i) Events that come alone: the linger is the most that is waited, and nothing where calls are plentiful."""
+    seconds = 20
+    print(f"(i) quiet: {seconds} s at each rate behind one full batch, linger 250 ms, call 20 ms")
+    for calls in (100, 190):
+        for rate in (5, 50, 200):
+            with ground.service(ORDERSYNC_HUBSPOT__CALLS=str(calls)) as running:
+                asyncio.run(fill(ground, events(100)))
+                _until(running, 100)
+                asyncio.run(_drain_results(ground))
+                before = _calls(ground)
+                waits = sorted(asyncio.run(_waits(ground, rate, seconds)))
+                used = (_calls(ground) - before) * 10 / seconds / calls
+            p50, p99 = (waits[int(len(waits) * share) - 1] * 1000 for share in (0.5, 0.99))
+            print(
+                f"    {calls:3d} calls, {rate:3d}/s: p50 {p50:3.0f} ms   p99 {p99:3.0f} ms   {used:.0%} of the quota"
+            )
+    print("    target for p99: at most 250 + 20 + 50 = 320 ms")
+
+
 async def _waits(ground: Ground, rate: int, seconds: int) -> list[float]:
     sent: dict[str, float] = {}
     waits: list[float] = []
@@ -219,6 +239,7 @@ BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
     "memory": (memory, ("--latency", "20", *PLAIN)),
     "latency": (latency, ("--latency", "20", *PLAIN)),
     "backfill": (backfill, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
+    "quiet": (quiet, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "start": (start, ("--latency", "20", "--limit", "0/10", "--journal", "calls")),
 }
 

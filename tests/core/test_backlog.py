@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.core.events.order_event import Operation
-from service.core.waiting.backlog import BUSY, CALL_BYTES, HISTORIES, PATIENCE, Backlog, BatchPolicy
+from service.core.waiting.backlog import (
+    BUSY,
+    CALL_BYTES,
+    GAP,
+    HISTORIES,
+    PATIENCE,
+    Backlog,
+    BatchPolicy,
+)
 from service.core.waiting.slots import coalesce, separate, slot_of
+from service.core.waiting.spare import Spare
 from tests.strategies import OPERATIONS, VALUES, contribution
 
 LINGER = 0.25
@@ -538,6 +547,64 @@ def test_law_6_a_slot_leaves_within_linger_of_becoming_due(size, lingers, arriva
         now = max(now, due)
         take_all()
     assert backlog.held == 0
+
+
+def _plenty(now: float) -> Spare:
+    return Spare(early=0.0)
+
+
+def test_a_lone_event_leaves_at_once_where_calls_are_plentiful():
+    backlog = _filled(contribution("upsert", "A-1"))
+
+    assert backlog.next_due(0.0, _plenty) == GAP
+    assert backlog.take(GAP / 2, _plenty) is None, "more may come in the same reading"
+    batch = backlog.take(GAP, _plenty)
+    assert batch is not None
+    assert batch.trigger == "early"
+
+
+def test_nobody_leaves_early_while_something_is_in_flight():
+    backlog = _filled(contribution("upsert", "A-1"))
+    batch = backlog.take(GAP, _plenty)
+    backlog.add(contribution("upsert", "A-2"), 0.1)
+
+    assert backlog.next_due(0.2, _plenty) == 0.1 + LINGER
+    assert backlog.take(0.2, _plenty) is None
+    backlog.finish(batch.slots[0])
+    assert backlog.take(0.2, _plenty).trigger == "early"
+
+
+def test_an_early_moment_is_waited_for_and_the_linger_is_the_most():
+    backlog = _filled(contribution("upsert", "A-1"))
+
+    assert backlog.next_due(0.0, lambda _: Spare(early=0.1)) == 0.1
+    assert backlog.next_due(0.0, lambda _: Spare(early=9.0)) == LINGER
+    assert backlog.take(LINGER, lambda _: Spare(early=9.0)).trigger == "linger"
+
+
+def test_behind_full_batches_a_part_waits_for_company_only_where_calls_are_scarce():
+    backlog = _filled(*(contribution("upsert", f"A-{n}") for n in range(4)))
+    full = backlog.take(0.0, _plenty)
+    for slot in full.slots:
+        backlog.finish(slot)
+
+    assert backlog.next_due(0.0, _plenty) == LINGER, "and nobody leaves early"
+    assert backlog.next_due(0.0, lambda _: Spare(early=1.5 * LINGER)) == 1.5 * LINGER
+    assert backlog.next_due(0.0, lambda _: Spare()) == BUSY * LINGER
+
+
+def test_a_batch_that_took_longer_than_a_linger_to_fill_promises_no_company():
+    """Else its own wait would fill the next one, for good."""
+    backlog = Backlog(POLICY)
+    for n in range(4):
+        backlog.add(contribution("upsert", f"A-{n}"), n * 0.6 * LINGER)
+    full = backlog.take(1.8 * LINGER)
+    assert full is not None
+    for slot in full.slots:
+        backlog.finish(slot)
+
+    assert full.trigger == "size"
+    assert backlog.next_due() == 1.8 * LINGER + LINGER
 
 
 def test_the_machine_would_see_a_batch_that_names_an_order_twice():

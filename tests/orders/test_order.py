@@ -1,5 +1,6 @@
 """`order`: one timeline out of journal, dead letters and HubSpot; each may be silent; nobody else is disturbed."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -31,6 +32,13 @@ async def order(on: Running, key: str, *arguments: str, **settings: str) -> Ende
     return await ordersync("order", key, *arguments, **(given | settings))
 
 
+async def remembered(on: Running, key: str, outcomes: int = 1) -> None:
+    """Wait for the journal: `send` sees the outcome, which is written there after it."""
+    async with asyncio.timeout(20.0):
+        while (await order(on, key, HUBSPOT__TOKEN="")).out.count(" outcome ") < outcomes:
+            pass
+
+
 async def applied(url: str) -> None:
     await topology.declare(url, topology.Topology.of(RabbitMQ(url=url), JournalSettings()))
 
@@ -46,6 +54,7 @@ async def test_what_happened_and_what_is_held_with_lines_links_and_stage(service
     await send(service, "update", "A/1", "--set", "hs_order_name=soon", "--remove-line", "2")
     await send(service, "update", "A/1", "--set", "hs_total_price=never")
     await bury(service.url, [letter(event("e-9", "A/1"))])
+    await remembered(service, "A/1", 3)
 
     told = await order(service, "A/1")
     found = await order(service, "A/1", "-o", "json")
@@ -117,6 +126,8 @@ async def test_an_archived_order_is_told_as_such(service: Running) -> None:
 
 async def test_who_is_silent_says_why_and_the_others_tell(service: Running) -> None:
     await send(service, "upsert", "A-1", "--set", "hs_order_name=x")
+
+    await remembered(service, "A-1")
 
     tokenless = await order(service, "A-1", HUBSPOT__TOKEN="")
     unreached = await order(service, "A-1", HUBSPOT__BASE_URL="http://127.0.0.1:1")

@@ -12,7 +12,7 @@ from tests.sessions.stages import STAGES
 
 NEEDED = {"kept": ("make", "curl"), "checkout": ("make", "curl")}
 VARIES = "make demo"  # how many events share a write differs from run to run
-TRIGGERS = {"size", "retry", "linger"}  # and so what let a batch leave
+TRIGGERS = {"size", "retry", "linger", "early"}  # and so what let a batch leave
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

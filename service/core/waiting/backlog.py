@@ -14,13 +14,15 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import inf
 from typing import Final, Literal, NamedTuple
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
 from service.core.waiting.slots import Slot, coalesce, forgiven, slot_of, without_epochs
+from service.core.waiting.spare import Ask, Spare, idle
 
-Trigger = Literal["size", "linger", "drain", "retry", "bulk"]
+Trigger = Literal["size", "linger", "early", "drain", "retry", "bulk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class _Lane:
     travelling: bool = False
 
 
+# Seconds without an arrival after which no company is in sight: a burst comes in one reading of the socket.
+GAP: Final = 0.005
 # Lingers that a partial batch may wait while company is coming.
 PATIENCE: Final = 8
 # Lingers after a full batch during which the traffic counts as busy.
@@ -99,6 +103,7 @@ class Backlog:
         self._arrivals = 0
         self._draining = False
         self._busy_until = 0.0
+        self._came = -inf  # the latest arrival
         # The moment from which checked slots may travel again.
         self._replays_from = 0.0
         self.held = 0  # contributions
@@ -110,6 +115,7 @@ class Backlog:
         What has to wait (`not_before`) merges only with what waits as long.
         """
         self.held += 1
+        self._came = now
         lane = self._lanes.get(contribution.order)
         if lane is None:
             lane = self._lanes[contribution.order] = _Lane()
@@ -146,25 +152,27 @@ class Backlog:
         first = slots[0]
         return Batch(first.operation, first.order.id_property, first.company, slots, "bulk")
 
-    def take(self, now: float) -> Batch | None:
+    def take(self, now: float, spare: Ask = idle) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
         self._wake(now)
+        left = spare(now)
         due = [
             (heads[0], berth)
             for berth, heads in self._berths.items()
-            if self._draining or self._full(berth, heads) or self._due(berth, heads) <= now
+            if self._draining or self._full(berth, heads) or self._due(berth, heads, left) <= now
         ]
         if not due:
             return None
         _, berth = min(due)
         return self._board(berth, now)
 
-    def next_due(self) -> float | None:
+    def next_due(self, now: float = 0.0, spare: Ask = idle) -> float | None:
         """The moment from which `take` may have something; None when nothing waits."""
         if self._draining and self._berths:
             return 0.0
+        left = spare(now)
         moments = [
-            self._due(berth, heads)
+            self._due(berth, heads, left)
             for berth, heads in self._berths.items()
             if not self._full(berth, heads)
         ]
@@ -230,11 +238,12 @@ class Backlog:
             if not self._coming[berth]:
                 del self._coming[berth]
 
-    def _due(self, berth: _Berth, heads: list[_Waiting]) -> float:
-        """When a partial batch leaves: after the linger, later while company is coming.
+    def _due(self, berth: _Berth, heads: list[_Waiting], left: Spare) -> float:
+        """When a partial batch leaves: after the linger; later while company is coming and calls are scarce.
 
-        It comes from behind what is in flight, and from the queue as long as full batches leave.
-        A few archives a second, sent every linger, would take four calls of a second's ten.
+        Company comes from behind what is in flight, and from the queue as long as full batches leave.
+        A few archives per second, sent every linger, would take four calls of a second's ten.
+        Before the linger is over it leaves where no company is in sight and calls are plentiful.
         """
         if berth.checked:
             return max(heads[0].due, self._replays_from)
@@ -242,8 +251,11 @@ class Backlog:
         due = heads[0].due
         if berth.company or head.sealed or head.attempts:
             return due
+        if not self.in_flight:
+            due = min(due, max(self._came + GAP, self._busy_until, left.early))
+        coming = inf if berth in self._coming else self._busy_until
         latest = due + (PATIENCE - 1) * self._policy.linger
-        return latest if berth in self._coming else min(latest, max(due, self._busy_until))
+        return min(latest, max(due, min(coming, left.early)))
 
     def _most(self, berth: _Berth) -> int:
         """Orders in one batch. Complete ones share calls for up to 2,000 links, so that more of them travel."""
@@ -277,8 +289,6 @@ class Backlog:
     def _board(self, berth: _Berth, now: float) -> Batch:
         heads = self._berths[berth]
         trigger = self._trigger(berth, heads, now)
-        if trigger == "size":
-            self._busy_until = now + BUSY * self._policy.linger
         slots: list[Slot] = []
         size = self._most(berth)
         if berth.checked:
@@ -294,14 +304,23 @@ class Backlog:
         if not heads:
             del self._berths[berth]
         self.in_flight += len(slots)
+        if trigger == "size" and self._quick(slots):
+            self._busy_until = now + BUSY * self._policy.linger
         return Batch(berth.operation, berth.id_property, berth.company, tuple(slots), trigger)
+
+    def _quick(self, slots: list[Slot]) -> bool:
+        """Whether they came within a linger: else their wait had filled the batch, and would fill the next."""
+        last = slots[min(len(slots), self._policy.size) - 1]
+        return last.born - slots[0].born <= self._policy.linger
 
     def _trigger(self, berth: _Berth, heads: list[_Waiting], now: float) -> Trigger:
         if self._full(berth, heads):
             return "size"
         if self._draining and heads[0].due > now:
             return "drain"
-        return "retry" if self._lanes[heads[0].order].slots[0].attempts else "linger"
+        if self._lanes[heads[0].order].slots[0].attempts:
+            return "retry"
+        return "linger" if heads[0].due <= now else "early"
 
     def _moor_again(self) -> None:
         self._lanes = {

@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from service.core.events.order_event import Order
 from service.core.waiting.backlog import CALL_BYTES, HISTORIES
 from service.core.waiting.slots import Slot, without_epochs
+from service.core.waiting.spare import Ask
 
 # One call of so many is bulk's for certain.
 TENTH: Final = 10
@@ -31,22 +32,6 @@ ALONE: Final = 0.9
 QUIET: Final = 10.0
 # Calls of one batch: what HubSpot holds is read before it is written.
 CALLS: Final = 2
-
-
-class Spare(NamedTuple):
-    """What the quota leaves now: seconds per call at the limit, and the part of the window that is used."""
-
-    apart: float = 0.1
-    used: float = 0.0
-
-
-# What the quota leaves at a moment.
-Ask = Callable[[float], Spare]
-
-
-def idle(_: float) -> Spare:
-    """Nobody calls."""
-    return Spare()
 
 
 class Bulk:
