@@ -16,7 +16,7 @@ _SHOWN = ("hs_order_name", "hs_fulfillment_status", "hs_total_price")
 
 
 async def as_held(settings: Settings) -> Table:
-    """The first order that has lines and a buyer. HubSpot's side is asked, not the service."""
+    """The first order, by its key, that has lines and a buyer. HubSpot's side is asked, not the service."""
     table = Table("one order as HubSpot holds it", "", box=None, pad_edge=False)
     async with Http(settings.hubspot.base_url, timeout=settings.hubspot.timeout) as http:
         headers = {"authorization": f"Bearer {_token(settings)}"}
@@ -25,7 +25,7 @@ async def as_held(settings: Settings) -> Table:
     whole = (
         key for key, each in graph.items() if each["links"].keys() >= {"line_items", "contacts"}
     )
-    if (key := next(whole, None)) is None:
+    if (key := min(whole, default=None)) is None:
         return table
     order = graph[key]
     held = order["properties"]

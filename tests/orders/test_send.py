@@ -82,7 +82,11 @@ async def test_update_and_archive(service: Running) -> None:
 
 async def test_a_superseded_event_is_done(amqp_url: str) -> None:
     """Two that wait together: one write answers both, and one sender hears by whom it was overtaken."""
-    async with running(amqp_url, TwinOptions(calls=0), batch={"linger": 8.0}) as on:
+    options = TwinOptions(calls=0, latency=4.0)
+    async with running(amqp_url, options, batch={"linger": 8.0}) as on:
+        # While it is in flight, its order's later events wait.
+        first = drafted(Operation.UPSERT, "A-4", Typed(), "e1", "2026-11-22T10:00:00Z")
+        await on.publish(orjson.dumps(first))
         async with asyncio.TaskGroup() as tasks:
             both = [
                 tasks.create_task(send(on, "upsert", "A-4", "--set", f"hs_order_name={name}"))
@@ -92,7 +96,7 @@ async def test_a_superseded_event_is_done(amqp_url: str) -> None:
 
     assert [each.code for each in ended] == [0, 0]
     (overtaken,) = (each.out for each in ended if "superseded" in each.out)
-    winner = next(o for o in on.outcomes if o["data"]["status"] == "applied")
+    winner = [o for o in on.outcomes if o["data"]["status"] == "applied"][-1]
     assert f"by event {winner['correlationid']}" in overtaken
 
 
