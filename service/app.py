@@ -214,6 +214,8 @@ class Service:
         paused, throttle = self.pipeline.desk.gate.reason, self.pipeline.throttle
         if paused is not None and paused.code.kind is not Kind.SET_UP:
             waits.append(f"paused: {paused.message}")
+        if (day := self.pipeline.day) is not None:
+            waits.append(day)
         if throttle is not None:
             told = throttle.throttle
             waits.append(

@@ -186,7 +186,7 @@ class Desk:
 
     def _take(self, now: float, spare: Ask) -> Batch | None:
         """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
-        if self._bulk.owed(now) and (slots := self._bulk.take(now, spare)):
+        if self._bulk.owed(now, spare) and (slots := self._bulk.take(now, spare)):
             return self._backlog.carry(slots)
         if (live := self._backlog.take(now, spare)) is not None:
             self._bulk.live(now)

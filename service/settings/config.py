@@ -187,8 +187,9 @@ class Settings(FromOutside):
         return most if isinstance(most, int) else None
 
     def budget_policy(self) -> BudgetPolicy:
-        """HubSpot's burst limit."""
-        return BudgetPolicy(calls=self.hubspot.calls, window=self.hubspot.window)
+        """HubSpot's limits, of the window and of the day."""
+        hubspot = self.hubspot
+        return BudgetPolicy(hubspot.calls, hubspot.window, hubspot.daily_calls)
 
 
 class _SecretFiles(NestedSecretsSettingsSource):

@@ -259,6 +259,11 @@ class HubSpotSettings(_Section):
     window: float = Field(
         10.0, gt=0, le=3600, description="seconds of the burst limit's rolling window"
     )
+    daily_calls: int | None = Field(
+        None,
+        ge=1,
+        description="the part of the day's limit that is ours, each process; HubSpot's headers count otherwise",
+    )
     concurrency: CallsInFlight = Field(
         "auto",
         description="calls in flight at once: `auto` = as many as it takes to use the limit at "

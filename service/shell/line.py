@@ -7,6 +7,7 @@ when the budget has room. A flow's second call, a renewed token's and a probe's 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from math import inf
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from service.core.graph.steps import Step
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
+from service.core.hubspot.day import Day
 from service.core.hubspot.limits import limits_of
 from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
@@ -58,6 +60,9 @@ class Line:
         self._concurrency = Concurrency(concurrency)
         self._conversations = 0
         self._throttles, self._thrift = Throttles(), Thrift()
+        self.day = Day(policy.daily)
+        # Called where little of the day is left.
+        self.low: Callable[[], None] = lambda: None
         for limit in POLICIES:
             metrics.throttled.labels(limit).set_function(partial(self._throttled_by, limit))
 
@@ -72,7 +77,9 @@ class Line:
         """What the quota leaves now."""
         budget = self._budget
         used = budget.taken(now) / budget.limit
-        return Spare(budget.window / budget.limit, used, self._thrift.early(used))
+        return Spare(
+            budget.window / budget.limit, used, self._thrift.early(used), self.day.share(now)
+        )
 
     def throttle(self) -> Spell | None:
         """The limit of HubSpot's that holds calls up now."""
@@ -125,7 +132,9 @@ class Line:
     async def call(self, call: Call, why: str, company: int = 0) -> BatchReply | NoReply:
         """One call that writes nothing; after a 401 once more, if there is another token."""
         reply = await self._patiently(call, why, company, _always)
-        return NoReply("not permitted", sent=False) if reply is None else reply
+        # It may have been the look whether a new day has begun.
+        refusal = self.day.refusal(self._now())
+        return refusal or reply or NoReply("not permitted", sent=False)
 
     async def _patiently(
         self, call: Call, why: str, company: int, permit: Permit
@@ -140,6 +149,8 @@ class Line:
         self, call: Call, why: str, company: int, permit: Permit
     ) -> BatchReply | NoReply | None:
         """Wait for the budget and for the permit; whoever had to wait for one asks the other again."""
+        if (refusal := self.day.refusal(self._now())) is not None:
+            return refusal
         while True:
             while (wait := self._budget.wait(self._now())) > 0.0:
                 # A bell that rings already is no waiting, and would starve the loop.
@@ -151,6 +162,7 @@ class Line:
                 break
         started = self._now()
         self._budget.spend(started)
+        self.day.spend(started)
         self._thrift.spend(started, self._budget.limit, self._budget.window)
         reply: BatchReply | NoReply = NoReply("given up", sent=True)
         try:
@@ -165,9 +177,12 @@ class Line:
         self._concurrency.learn(now - started)
         self._budget.learn(reply, started, now)
         if isinstance(reply, BatchReply):
-            self._thrift.hear(limits_of(reply.headers).daily_remaining)
+            self.day.hear(limits_of(reply.headers), now)
             if reply.limited:
                 self._budget.refused(reply.retry_after, now)
+        self._thrift.hear(self.day.left(now))
+        if self.day.low(now):
+            self.low()
         self._tell(reply, started, now)
         self._wake.up()
 
@@ -191,6 +206,14 @@ class Line:
             case None:
                 pass
 
+    def _account_day(self) -> None:
+        now, day = self._now(), self.day
+        if (left := day.left(now)) is not None:
+            self._metrics.quota_day_remaining.set(left)
+            self._metrics.quota_day_limit.set(day.limit() or 0)
+        seconds = day.empty_in(now)
+        self._metrics.quota_day_seconds.set(inf if seconds is None else seconds)
+
     def _account(
         self, call: Call, reply: BatchReply | NoReply, seconds: float, why: str, company: int
     ) -> None:
@@ -201,6 +224,7 @@ class Line:
         self._metrics.quota_limit.set(self._budget.limit)
         if self._budget.remaining is not None:
             self._metrics.quota_remaining.set(self._budget.remaining)
+        self._account_day()
         if company:
             self._metrics.isolation_calls.inc()
         heard = reply.correlation_id if isinstance(reply, BatchReply) else None

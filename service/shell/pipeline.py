@@ -44,11 +44,21 @@ class Pipeline:
             wake=self._wake,
             metrics=metrics,
         )
+        self._line.low = self._low
         self._gate = Gatekeeper(self.desk, self._line, shell, self._tally, self._wake.up)
         metrics.held_events.set_function(lambda: self.desk.held)
         metrics.in_flight_records.set_function(lambda: self.desk.in_flight)
         metrics.oldest_held_seconds.set_function(lambda: self.desk.age(shell.now()))
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _low(self) -> None:
+        if (sentence := self.day) is not None:
+            self._tally.low(sentence, self._shell.stamp())
+
+    @property
+    def day(self) -> str | None:
+        """What is left of the day's calls, where it is little."""
+        return self._line.day.sentence(self._shell.now(), self._shell.stamp())
 
     @property
     def throttle(self) -> Spell | None:

@@ -5,6 +5,7 @@ event or a queue's name is never a label. Series whose `increase()` is asked for
 0, because `increase()` does not see the first step of a series that was not there before.
 """
 
+from math import inf, nan
 from platform import python_version
 from typing import Final
 
@@ -115,6 +116,15 @@ class Metrics:
         self.quota_used = self._gauge("quota_used", "Our calls in the burst limit's window.")
         self.quota_limit = self._gauge("quota_limit", "The burst limit as it is kept to now.")
         self.quota_remaining = self._gauge("quota_remaining", "What HubSpot says is left of it.")
+        self.quota_day_limit = self._gauge("quota_day_limit", "The day's calls that may be ours.")
+        self.quota_day_remaining = self._gauge("quota_day_remaining", "What is left of them.")
+        self.quota_day_seconds = self._gauge(
+            "quota_day_seconds",
+            "Until none is left at the pace of the last ten minutes; +Inf = not today.",
+        )
+        self.quota_day_limit.set(nan)
+        self.quota_day_remaining.set(nan)
+        self.quota_day_seconds.set(inf)
 
     def _troubles(self) -> None:
         self.pauses = PauseMetrics(PREFIX, (code for code in Code if code.kind.pauses))

@@ -16,6 +16,7 @@ from service.core.hubspot.verdicts import Refused, Rejected, Retryable, Verdict
 from service.core.intake.crashes import Suspected
 from service.core.intake.gate import ProbeFailed
 from service.core.outgoing import Outgoing
+from service.core.reasons import Code, Reason
 from service.core.settlement.announcements import Announcements
 from service.core.settlement.closing import Closing
 from service.core.settlement.outcome import Status
@@ -101,6 +102,11 @@ class Tally:
         self._metrics.pauses.end()
         log.info("intake_resumed", after=round(seconds, 1))
         self._tell(self._announcements.resumed(seconds, stamp))
+
+    def low(self, sentence: str, stamp: datetime) -> None:
+        """Little of the day's calls is left."""
+        log.warning("day_low", message=sentence)
+        self._tell(self._announcements.low(Reason(Code.DAILY_LIMIT, sentence), stamp))
 
     def settled(self, closing: Closing, stamp: datetime) -> None:
         """Outcomes and dead letters are confirmed."""

@@ -32,7 +32,6 @@ def test_whoever_takes_every_chance_keeps_to_the_pace(step: float, seconds: floa
 def test_what_remains_of_the_day_lasts_for_another_day(remaining: int) -> None:
     thrift = Thrift()
     thrift.hear(remaining)
-    thrift.hear(None)  # an answer that does not say
 
     calls = _whenever_it_may(thrift, DAY / 100, 1.0)
 

@@ -62,6 +62,23 @@ async def test_a_pause_its_end_and_a_new_cause_are_told_once_each(amqp_url: str)
     assert "first for order A-" in told[2]["data"]["sentence"]
 
 
+async def test_most_of_the_day_used_is_told_once_with_when_it_ends(amqp_url: str) -> None:
+    async with (
+        heard(amqp_url) as told,
+        running(amqp_url, TwinOptions(calls=0, daily=30), batch={"size": 1, "linger": 0}) as on,
+    ):
+        for n in range(28):
+            await on.publish(event(n, f"A-{n}", hs_order_name="x"))
+        await on.until(lambda: len(on.outcomes) == 28)
+        await on.until(lambda: len(told) >= 1)
+        await asyncio.sleep(0.5)
+
+    (quota,) = told
+    assert quota["type"] == "ordersync.operations.quota.v1"
+    assert quota["subject"] == "daily_limit"
+    assert "of the day's 30 calls are left; at this pace none after " in quota["data"]["sentence"]
+
+
 async def test_nobody_who_hears_and_no_exchange_hold_nothing_up(amqp_url: str) -> None:
     async with running(amqp_url, TwinOptions(calls=0)) as on:
         await on.publish(event("unheard", "A-1", hs_total_price="soon"))

@@ -81,6 +81,8 @@ class BudgetPolicy:
     # HubSpot's smallest: private apps of Free and Starter accounts.
     calls: int = 100
     window: float = 10.0  # seconds
+    # Our part of the day's limit; None = what HubSpot's headers say.
+    daily: int | None = None
 
 
 class _News(NamedTuple):

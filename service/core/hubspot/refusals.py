@@ -10,6 +10,7 @@ from typing import Final
 
 from service.core.hubspot import blame
 from service.core.hubspot.answers import BatchReply, NoReply, Problem
+from service.core.hubspot.day import OURS
 from service.core.hubspot.requests import Call
 from service.core.hubspot.verdicts import Cause, Halted, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
@@ -123,6 +124,8 @@ def _is_daily(said: Problem) -> bool:
 
 
 def _limited(said: Problem, status: int, after: float | None) -> Verdict:
+    if said.policy == OURS:
+        return Halted(_reason(Code.DAILY_LIMIT, said.message, status, said), after)
     if _is_daily(said):
         message = "HubSpot's daily limit is used up; it is given out again at midnight in the account's time zone"
         return Halted(_reason(Code.DAILY_LIMIT, message, status, said), after)

@@ -10,7 +10,7 @@ A call that nobody makes is not kept for later, so a part of the quota may be sp
       0      -------------------------------------------------------------------------
 
 Laws. All calls together, the traffic's own too, are counted at the pace of EARLY; whoever leaves early keeps to it.
-Of the day the pace leaves enough: what HubSpot's headers say remains of it would last for another whole day, so it
+Of the day the pace leaves enough: what is left of it (core/hubspot/day.py) would last for another whole day, so it
 need not be known when HubSpot's day ends. Where less than FREE of the window is free, taken by us or by others,
 nobody leaves early. An early call makes the next one later: no state feeds itself.
 """
@@ -42,9 +42,9 @@ class Thrift:
             apart = max(apart, DAY / max(1, self._day))
         self._until = min(max(self._until, now - BURST * apart) + apart, now + max(window, apart))
 
-    def hear(self, daily_remaining: int | None) -> None:
-        """How many calls of the day remain, where HubSpot's headers tell."""
-        self._day = self._day if daily_remaining is None else daily_remaining
+    def hear(self, left: int | None) -> None:
+        """How many calls of the day are left, where anybody knows."""
+        self._day = left
 
     def early(self, used: float) -> float:
         """The moment from which a part of a batch may leave; FOREVER where so much of the window is used."""

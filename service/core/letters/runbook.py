@@ -240,7 +240,8 @@ RUNBOOK: Final[Mapping[str, Entry]] = {
     Code.DAILY_LIMIT: Entry(
         "The account's calls of the day are used up.",
         "quota",
-        "Wait until midnight of the account's time zone, or buy the API add-on; see what else calls.",
+        "Wait until midnight of the account's time zone, or buy the API add-on; see what else calls, and "
+        "whether ORDERSYNC_HUBSPOT__DAILY_CALLS is too low.",
         _PAUSE,
     ),
     Code.UNAUTHENTICATED: Entry(

@@ -1,4 +1,4 @@
-"""What people are told of at once: intake pauses, it goes on, dead letters have a new cause.
+"""What people are told of at once: intake pauses, it goes on, little of the day is left, dead letters have a new cause.
 
 Law: each transition is told once, when it happens, in a sentence that needs no other page open. A pause whose
 reason stays is one transition, however often a probe fails; a cause is new when its fingerprint was in no dead
@@ -23,9 +23,10 @@ from service.core.settlement.outcomes import Settlement
 
 PAUSED: Final = "ordersync.operations.paused.v1"
 RESUMED: Final = "ordersync.operations.resumed.v1"
+LOW: Final = "ordersync.operations.quota.v1"
 DEAD_LETTERS: Final = "ordersync.operations.dead_letters.v1"
 # Routing keys, in the order of the types.
-KEYS: Final = {PAUSED: "paused", RESUMED: "resumed", DEAD_LETTERS: "dead_letters"}
+KEYS: Final = {PAUSED: "paused", RESUMED: "resumed", LOW: "quota", DEAD_LETTERS: "dead_letters"}
 # Causes remembered of a day; more than a person could read.
 CAUSES: Final = 1_000
 
@@ -54,6 +55,11 @@ class Announcements:
             return None
         sentence = f"ordersync goes on after a pause of {seconds:.0f} s ({_said(reason)})."
         return self._told(RESUMED, self._own(), reason, sentence, stamp)
+
+    def low(self, reason: Reason, stamp: datetime) -> Outgoing:
+        """Most of the day's calls are used."""
+        sentence = f"{_said(reason)}. {entry(reason.code).fix}"
+        return self._told(LOW, self._own(), reason, sentence, stamp)
 
     def failed(self, settlements: Iterable[Settlement], stamp: datetime) -> list[Outgoing]:
         """An announcement for each cause that is new among dead letters."""

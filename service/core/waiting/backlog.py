@@ -80,6 +80,8 @@ GAP: Final = 0.005
 PATIENCE: Final = 8
 # Lingers after a full batch during which the traffic counts as busy.
 BUSY: Final = 2
+# The part of the day's calls below which what came out of the dead letters leaves them to others; bulk does before.
+KEPT: Final = 0.05
 # Bytes of bodies after which a batch takes no more: a hundred of the largest events would be one call of
 # 25 MB, and several of those are what a pod of 256 MB dies of.
 CALL_BYTES: Final = 4 << 20
@@ -245,6 +247,8 @@ class Backlog:
         A few archives per second, sent every linger, would take four calls of a second's ten.
         Before the linger is over it leaves where no company is in sight and calls are plentiful.
         """
+        if berth.checked and left.day < KEPT:
+            return inf
         if berth.checked:
             return max(heads[0].due, self._replays_from)
         head = self._lanes[heads[0].order].slots[0]

@@ -30,6 +30,8 @@ BESIDE: Final = 0.45
 ALONE: Final = 0.9
 # Seconds without a live batch after which none is awaited.
 QUIET: Final = 10.0
+# The part of the day's calls below which bulk leaves them to others.
+KEPT: Final = 0.1
 # Calls of one batch: what HubSpot holds is read before it is written.
 CALLS: Final = 2
 
@@ -70,14 +72,15 @@ class Bulk:
 
     def due(self, now: float, spare: Ask) -> float:
         """The moment from which a batch may leave; infinity where none waits."""
-        if not self._waiting:
+        if not self._waiting or spare(now).day < KEPT:
             return inf
         most = ALONE if now - self._live > QUIET else BESIDE
         return max(self._blocked_until, self._from if spare(now).used < most else self._owed)
 
-    def owed(self, now: float) -> bool:
+    def owed(self, now: float, spare: Ask) -> bool:
         """Whether the next call is bulk's, whoever else wants it."""
-        return bool(self._waiting) and now >= max(self._owed, self._blocked_until)
+        waits = bool(self._waiting) and now >= max(self._owed, self._blocked_until)
+        return waits and spare(now).day >= KEPT
 
     def take(self, now: float, spare: Ask) -> tuple[Slot, ...]:
         """The slots of one batch, alike; empty where the order of each has something else under way."""

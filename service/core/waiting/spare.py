@@ -12,6 +12,8 @@ class Spare(NamedTuple):
     used: float = 0.0
     # The moment from which a part of a batch may leave before its linger is over; inf = calls are scarce.
     early: float = inf
+    # The part of the day's calls that is left.
+    day: float = 1.0
 
 
 Ask = Callable[[float], Spare]
