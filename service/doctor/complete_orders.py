@@ -1,7 +1,12 @@
-"""What complete orders need beside the orders: the property of their lines' keys, and reading of the other records."""
+"""What complete orders need beside the orders: the property of their lines' keys, and the scopes of the other records.
+
+Law: nothing is written. Whether a token may write shows in what HubSpot answers to a batch of nothing: 403 for its
+scopes, anything else for being empty. Which scopes a link needs is not documented (the specification lists dozens of
+alternatives per endpoint), so that reading and writing of both ends are looked for.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from service.core.hubspot.answers import BatchReply
 from service.doctor.findings import Finding, Trouble, unseen, well
@@ -14,30 +19,61 @@ _CREATE = (
 # What links most often go to, and the lines.
 _OBJECTS: Final = ("line_items", "contacts", "companies")
 
+# A batch of nothing.
+_NOTHING: Final = b'{"inputs":[]}'
+
 Get = Callable[[str], Awaitable[BatchReply]]
+Post = Callable[[str, bytes], Awaitable[BatchReply]]
 Document = Callable[[bytes], Mapping[str, Any]]
+_COST: Final = {
+    "line_items": "the lines",
+    "contacts": "links to contacts, and new ones,",
+    "companies": "links to companies, and new ones,",
+}
+
+
+class Addresses(NamedTuple):
+    """Paths of one API version."""
+
+    definitions: str  # of all properties
+    records: Callable[[str], str]  # of an object type
+    links: Callable[[str], str]  # of orders to an object type
 
 
 async def line_findings(
     line_id_property: str | None,
-    definitions: str,
-    records: Callable[[str], str],
+    addresses: Addresses,
     get: Get,
+    post: Post,
     read: Document,
 ) -> AsyncIterator[Finding]:
-    """Look at the lines' key and at who may be read; `definitions` is the address of all properties."""
+    """Look at the lines' key, and at which records and links may be read and written."""
     if line_id_property is None:
         found = "no property of line items is configured: an event with lines is refused"
         yield unseen("lines", found, f"if events are to bring lines: {_CREATE}")
         return
-    answer = await get(f"{definitions}/line_items/{line_id_property}")
+    answer = await get(f"{addresses.definitions}/line_items/{line_id_property}")
     yield _key(line_id_property, answer, read)
-    for name in _OBJECTS:
-        answer = await get(records(name))
-        if answer.status == 403:
-            scope = "crm.objects." + name if name != "line_items" else "crm.objects.line_items"
-            found = f"{name} may not be read: lines or links of events would be refused"
-            yield Finding("scopes", found, Trouble.NOT_AUTHORISED, f"grant {scope}.read and .write")
+    missing = [fault for name in _OBJECTS async for fault in _refused(name, addresses, get, post)]
+    for finding in missing:
+        yield finding
+    if not missing:
+        yield well("scopes", f"{', '.join(_OBJECTS)} may be read, written and linked")
+
+
+async def _refused(name: str, addresses: Addresses, get: Get, post: Post) -> AsyncIterator[Finding]:
+    tried = {
+        "read": await get(addresses.records(name)),
+        "written": await post(f"{addresses.records(name)}/batch/update", _NOTHING),
+        "linked": await post(f"{addresses.links(name)}/batch/create", _NOTHING),
+    }
+    refused = [what for what, answer in tried.items() if answer.status == 403]
+    if refused:
+        found = (
+            f"{name} may not be {' or '.join(refused)}: {_COST[name]} of events would be refused"
+        )
+        fix = f"grant crm.objects.{name}.read and .write"
+        yield Finding("scopes", found, Trouble.NOT_AUTHORISED, fix)
 
 
 async def ready_key(id_property: str, definitions: str, get: Get, read: Document) -> Finding | None:

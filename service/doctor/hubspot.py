@@ -15,10 +15,10 @@ from service.core.hubspot.lookups import read_keys
 from service.core.hubspot.probe import KEY
 from service.core.hubspot.throttles import DAILY, Throttle, throttle_of
 from service.core.hubspot.verdicts import Halted
-from service.doctor.complete_orders import line_findings, ready_key
+from service.doctor.complete_orders import Addresses, line_findings, ready_key
 from service.doctor.dead_letters import SUBJECT as LETTERS
 from service.doctor.findings import Finding, Trouble, unseen, well
-from service.hubspot.addresses import records_path
+from service.hubspot.addresses import links_path, records_path
 from service.hubspot.client import orders_path
 from service.hubspot.http import Http
 from service.hubspot.token import token_of
@@ -111,6 +111,11 @@ class _Visit:
         self._orders = orders_path(version)
         root = "/crm/v3/properties" if version == "v3" else f"/crm/properties/{version}"
         self._root, self._definitions = root, f"{root}/orders"
+        self._addresses = Addresses(
+            root,
+            lambda name: records_path(name, version),
+            lambda name: links_path(ORDERS, name, version),
+        )
 
     async def findings(self, used: frozenset[str] | Finding) -> AsyncIterator[Finding]:
         answer = await self._get(self._orders, limit="1")
@@ -133,9 +138,9 @@ class _Visit:
             yield ready
         async for finding in line_findings(
             self._settings.line_id_property,
-            self._root,
-            lambda name: records_path(name, self._settings.api_version),
+            self._addresses,
             self._get,
+            self._post,
             _document,
         ):
             yield finding
@@ -149,15 +154,14 @@ class _Visit:
         reply = await self._http.ask("GET", path, headers=self._headers, query=query)
         return _usable(reply, self._settings)
 
-    async def _post(self, endpoint: str, body: bytes) -> BatchReply:
-        path = f"{self._orders}/batch/{endpoint}"
+    async def _post(self, path: str, body: bytes) -> BatchReply:
         headers = self._headers | {"content-type": "application/json"}
         reply = await self._http.ask("POST", path, headers=headers, body=body)
         return _usable(reply, self._settings)
 
     async def _nothing_written(self) -> BatchReply:
         """An update of no orders: refused for its scopes, or for being empty."""
-        return await self._post("update", b'{"inputs":[]}')
+        return await self._post(f"{self._orders}/batch/update", b'{"inputs":[]}')
 
     async def _identifying(self) -> Finding:
         name = self._settings.id_property
@@ -175,7 +179,7 @@ class _Visit:
     async def _tried(self, name: str, refused: BatchReply) -> Finding:
         """Its definition may not be read: try it, as the service's own probe does."""
         call = find(ORDERS, [KEY], name)
-        answer = await self._post(call.endpoint, call.body)
+        answer = await self._post(f"{self._orders}/batch/{call.endpoint}", call.body)
         match read_keys(call, answer)[0]:
             case Halted(reason):
                 return Finding("property", reason.message, Trouble.WRONG, "see docs/hubspot.md")

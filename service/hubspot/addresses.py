@@ -22,7 +22,7 @@ def address_of(call: Call | Question, api_version: str) -> tuple[Method, str]:
         case BatchCall():
             return "POST", f"{records_path(call.object, api_version)}/batch/{call.endpoint}"
         case LinkCall():
-            return "POST", f"{_links_path(call.object, call.to, api_version)}/batch/{call.endpoint}"
+            return "POST", f"{links_path(call.object, call.to, api_version)}/batch/{call.endpoint}"
         case ListCall():
             return "GET", _list_path(call, api_version)
         case Listing() | Single():
@@ -46,7 +46,7 @@ def _definitions_address(call: Defined | Define, api_version: str) -> tuple[Meth
 def _list_path(call: ListCall, api_version: str) -> str:
     match call.endpoint:
         case "labels":
-            return f"{_links_path(call.object, call.to, api_version)}/labels"
+            return f"{links_path(call.object, call.to, api_version)}/labels"
         case "pipelines":
             return f"{_path('pipelines', 'v3', api_version)}/{call.object}"
         case unreachable:
@@ -60,7 +60,8 @@ def records_path(object_type: str, api_version: str) -> str:
     return f"/crm/objects/{api_version}/{object_type}"
 
 
-def _links_path(origin: str, to: str, api_version: str) -> str:
+def links_path(origin: str, to: str, api_version: str) -> str:
+    """The links of one object type to another."""
     return f"{_path('associations', 'v4', api_version)}/{origin}/{to}"
 
 

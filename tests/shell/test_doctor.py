@@ -407,3 +407,46 @@ def test_the_key_of_lines_is_there_and_unique(amqp_url, name, mark, words):
 
     assert found.mark == mark
     assert words in f"{found.found} {found.fix}"
+
+
+GRANTED = ("line_items", "contacts", "companies", "orders")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        ("line_items.write", "line_items may not be written or linked: the lines of events"),
+        ("line_items.read", "line_items may not be read: the lines of events"),
+        (
+            "contacts.write",
+            "contacts may not be written or linked: links to contacts, and new ones,",
+        ),
+        ("companies.read", "companies may not be read: links to companies"),
+    ],
+)
+def test_the_scopes_of_lines_and_links_for_reading_and_for_writing(amqp_url, left_out, words):
+    """A batch of nothing is refused for the scope, and nothing is ever written."""
+    applied(amqp_url)
+    scopes = (f"crm.objects.{name}.{right}" for name in GRANTED for right in ("read", "write"))
+    granted = tuple(scope for scope in scopes if not scope.endswith(left_out))
+    options = TwinOptions(tokens=(TOKEN,), unique=LINE_TWIN, scopes=granted)
+    with running_twin(options) as hubspot:
+        found = looked(settings(amqp_url, hubspot.url, line_id_property="shop_line_id"))["scopes"]
+
+    assert found.mark == "fault"
+    assert words in found.found
+    assert f"grant crm.objects.{left_out.split('.')[0]}.read and .write" in (found.fix or "")
+
+
+@pytest.mark.parametrize("api_version", ["v3", "2026-03"])
+def test_all_scopes_are_there_and_nothing_was_written(amqp_url, api_version):
+    applied(amqp_url)
+    with running_twin(TwinOptions(tokens=(TOKEN,), unique=LINE_TWIN)) as hubspot:
+        given = settings(
+            amqp_url, hubspot.url, line_id_property="shop_line_id", api_version=api_version
+        )
+        found = looked(given)["scopes"]
+        held = hubspot.twin.state()
+
+    assert (found.mark, held) == ("ok", {})
+    assert "may be read, written and linked" in found.found
