@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 
@@ -38,13 +39,13 @@ def test_the_tests_that_the_readme_calls_proofs_are_where_it_says() -> None:
         assert f"def {name}(" in (ROOT / path).read_text()
 
 
-def test_the_readmes_settings_have_their_defaults() -> None:
+def test_the_settings_on_the_page_have_their_defaults() -> None:
     defaults = {s.name: s for s in ALL}
-    rows = re.findall(r"^\| `(ORDERSYNC_\w+)` \| (\S+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `(ORDERSYNC_\w+)` \| (\S+) \|", _page("configuration"), re.MULTILINE)
 
-    assert len(rows) >= 10
-    for name, shown in rows:
-        assert shown.strip("`") == _default(defaults[name]), name
+    shown = {name: default.strip("`") for name, default in rows if name in defaults}
+
+    assert shown == {name: _default(setting) for name, setting in defaults.items()}
 
 
 def _default(setting: Setting) -> str:
@@ -56,15 +57,19 @@ def _default(setting: Setting) -> str:
         case bool() as flag:
             return str(flag).lower()
         case float() as number:
-            return f"{number:g}"
+            return str(number)
         case tuple() | list() as several:
             return ",".join(several)
         case default:
             return str(default)
 
 
-def test_the_readme_names_every_exit_code() -> None:
-    assert all(re.search(rf"\b{code.value} [a-zA-Z]", README) for code in Exit)
+def test_the_page_of_commands_has_a_row_for_every_exit_code() -> None:
+    rows = re.findall(r"^\| (\d[\d, ]*) \|", _page("commands"), re.MULTILINE)
+
+    named = {int(code) for row in rows for code in row.split(", ")}
+    by_signal = {128 + SIGINT, 128 + SIGTERM}
+    assert named == {code.value for code in Exit} | by_signal
 
 
 def test_no_two_decisions_share_a_number() -> None:

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes; README lists them, they are promises."""
+    """Exit codes; docs/commands.md lists them, they are promises."""
 
     DONE = 0
     FAILED = 1

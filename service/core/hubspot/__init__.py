@@ -21,6 +21,8 @@ Its modules:
     neighbours  others that use the limit and keep peace, as our own processes do
     strangers  others that do not
     budget     when the next call may leave: the theory
+    day        the calls of the day: how many are left for us, and until when
+    thrift     when a batch that is not full may leave before its linger is over
     concurrency  how many calls may be in flight
     pauses     when calls must stop, and when to try again
     suspicion  whether a fault is everybody's or one order's

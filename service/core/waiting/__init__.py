@@ -7,5 +7,6 @@ Its modules:
     wishes    Contributions of one order -> one wish for its lines and links
     slots    Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     bulk      what gives way to the live: it waits beside the lanes
+    spare     what HubSpot's quota leaves at a moment
     backlog  Slots over time -> Batch
 """
