@@ -11,6 +11,7 @@ Its modules, in the order of the flow:
     stages      before the orders: the ids of the stages that events name
     pipelines   an account's pipelines, and the ids that words stand for
     orders      the first step: the orders themselves
+    inline      links that a create brings with it
     targets     the second step: the records that links go to
     replayed    a replay undoes nothing that is newer
     lines       the third step: lines, written by a key of their own, then linked

@@ -79,7 +79,9 @@ def _links_to(
     remembered = directory.labels(kind, now) is not None
     types = yield from _types(kind, planned.values(), directory, now)
     remembered = remembered and directory.labels(kind, now) is types
-    to_read = [work for work, plan in planned.items() if _depends(work, plan)]
+    to_read = [
+        work for work, plan in planned.items() if kind in work.inline or _depends(work, plan)
+    ]
     there = (yield from links_of(to_read, kind)) if to_read else {}
     jobs: list[_Job] = []
     for work, plan in planned.items():

@@ -26,6 +26,7 @@ from typing import Final
 
 from service.core.events.graph import Stage
 from service.core.graph.directory import Directory
+from service.core.graph.inline import known_links
 from service.core.graph.leftovers import archive_lines, own_lines, remove_leftovers
 from service.core.graph.lines import write_lines
 from service.core.graph.linking import write_links
@@ -65,7 +66,11 @@ def complete(
         yield from _spare(checked, batch, account, stages)
     yield from beside(
         write_orders(
-            works, batch.operation, batch.id_property, lambda work: values_of(work, stages), names
+            works,
+            batch,
+            lambda work: values_of(work, stages),
+            names=names,
+            links=lambda work: known_links(work, directory, now),
         ),
         find_targets(works, directory, now),
     )

@@ -6,59 +6,131 @@ called somebody else's order: it is taken for ours when it was made no earlier t
 that the event gives it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from service.core.events.order_event import ORDERS, Operation
 from service.core.graph import judging
-from service.core.graph.steps import Step, each_alone
+from service.core.graph.inline import Inline
+from service.core.graph.link_types import PLAIN
+from service.core.graph.steps import Reply, Step, each_alone
 from service.core.graph.work import Work
 from service.core.hubspot import calls, lookups, staleness
-from service.core.hubspot.calls import Record
+from service.core.hubspot.calls import BatchCall, Record
 from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, moment
-from service.core.hubspot.verdicts import Applied, Rejected, Verdict
+from service.core.hubspot.verdicts import (
+    Applied,
+    Cause,
+    Halted,
+    Refused,
+    Rejected,
+    Retryable,
+    Verdict,
+)
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import HISTORIES
+from service.core.waiting.backlog import HISTORIES, Batch
 
 RECORDS: Final = 100  # per call
 # A producer's clock may run ahead of HubSpot's.
 SKEW: Final = timedelta(minutes=5)
 Names = Iterator[str]
+Encode = Callable[[Sequence[tuple[Work, Record]]], BatchCall]
+Judge = Callable[[BatchCall, Reply], Sequence[Verdict]]
 
 
 def write_orders(
     works: Sequence[Work],
-    operation: Operation,
-    id_property: str,
+    batch: Batch,
     values: Callable[[Work], dict[str, str]],
+    *,
     names: Names,
+    links: Callable[[Work], Inline],
 ) -> Step[None]:
-    """Write every order that is not written yet."""
-    left = [work for work in works if not work.written and work.refused is None]
-    if operation is Operation.CREATE:
-        yield from _look_for_own(left, id_property, values)
-        left = [work for work in left if not work.written and work.refused is None]
-    verdicts = yield from each_alone(
-        [(work, Record(work.slot.order.key, values(work))) for work in left],
-        RECORDS,
-        lambda some: calls.chosen(
-            calls.records(
-                ORDERS,
-                calls.WRITES[operation],
-                id_property,
-                [record for _, record in some],
-                next(names),
-            ),
-            by_event=some[0][0].chosen,
-        ),
-        judging.of_records,
-    )
-    for work, verdict in zip(left, verdicts, strict=True):
+    """Write every order that is not written yet; `links` are those that a create may bring with it."""
+    left = _unwritten(works)
+
+    def encode(some: Sequence[tuple[Work, Record]]) -> BatchCall:
+        wanted = [record for _, record in some]
+        call = calls.records(
+            ORDERS, calls.WRITES[batch.operation], batch.id_property, wanted, next(names)
+        )
+        return calls.chosen(call, by_event=some[0][0].chosen)
+
+    def record(work: Work) -> Record:
+        return Record(work.slot.order.key, values(work))
+
+    if batch.operation is not Operation.CREATE:
+        yield from _write(left, record, encode, judging.of_records)
+        return
+    yield from _look_for_own(left, batch.id_property, values)
+    left = _unwritten(left)
+    plain = yield from _create_linked(left, record, encode, {w: links(w) for w in left})
+    yield from _write(plain, record, encode, _of_creates)
+    yield from _name_holders([work for work in left if _conflicts(work)], batch.id_property)
+
+
+def _unwritten(works: Sequence[Work]) -> list[Work]:
+    return [work for work in works if not work.written and work.refused is None]
+
+
+def _write(
+    works: Sequence[Work], record: Callable[[Work], Record], encode: Encode, judge: Judge
+) -> Step[None]:
+    wanted = [(work, record(work)) for work in works]
+    verdicts = yield from each_alone(wanted, RECORDS, encode, judge)
+    for work, verdict in zip(works, verdicts, strict=True):
         _note(work, verdict)
-    if operation is Operation.CREATE:
-        yield from _name_holders([work for work in left if _conflicts(work)], id_property)
+
+
+def _create_linked(
+    works: Sequence[Work],
+    record: Callable[[Work], Record],
+    encode: Encode,
+    links: Mapping[Work, Inline],
+) -> Step[list[Work]]:
+    """Create them with their links; whoever is refused, for anything but a taken key, is left to be created without."""
+    if not any(links.values()):
+        return list(works)
+    refused: list[Work] = []
+    for some in calls.portions(works, RECORDS):
+        call = encode([(work, _linked(record(work), links[work])) for work in some])
+        (reply,) = yield (call,)
+        for work, verdict in zip(some, _of_creates(call, reply), strict=True):
+            if _links_may_be_why(verdict):
+                refused.append(work)
+                continue
+            _note(work, verdict)
+            work.inline = frozenset(links[work])
+    return refused
+
+
+def _links_may_be_why(verdict: Verdict) -> bool:
+    match verdict:
+        case Refused():
+            return True
+        case Rejected():
+            return not _taken(verdict)
+        case Halted(reason):
+            return reason.code is Code.SCOPE_MISSING
+        case _:
+            return False
+
+
+def _linked(record: Record, links: Inline) -> Record:
+    return replace(record, links=[(to, PLAIN[kind]) for kind, ids in links.items() for to in ids])
+
+
+def _of_creates(call: BatchCall, reply: Reply) -> Sequence[Verdict]:
+    """A create that may have been carried out is not sent again: it would meet its own first try."""
+    return [
+        Retryable(verdict.reason, Cause.SILENCE, ambiguous=True)
+        if isinstance(verdict, Refused) and verdict.ambiguous
+        else verdict
+        for verdict in judging.of_records(call, reply)
+    ]
 
 
 def _note(work: Work, verdict: Verdict) -> None:
@@ -70,10 +142,11 @@ def _note(work: Work, verdict: Verdict) -> None:
 
 
 def _conflicts(work: Work) -> bool:
-    return isinstance(work.refused, Rejected) and work.refused.reason.code in {
-        Code.CONFLICT,
-        Code.VALUE_TAKEN,
-    }
+    return isinstance(work.refused, Rejected) and _taken(work.refused)
+
+
+def _taken(verdict: Rejected) -> bool:
+    return verdict.reason.code in {Code.CONFLICT, Code.VALUE_TAKEN}
 
 
 def _name_holders(works: Sequence[Work], id_property: str) -> Step[None]:

@@ -54,6 +54,8 @@ class Work:
     record_id: str | None = None
     written: bool = False
     created: bool | None = None
+    # The object types to which its create brought links: which of them were made is to be read.
+    inline: frozenset[str] = frozenset()
     lines: dict[str, Part] = field(default_factory=dict)
     attached: set[str] = field(default_factory=set)
     removed: dict[str, Part] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Work:
 
     @property
     def unlinked(self) -> bool:
-        """Whether this very try created the order, so that nothing can be linked to it.
+        """Whether this very try created the order, so that nothing is linked to it but what came `inline`.
 
         An earlier try may have made a link that a target found since makes superfluous.
         """

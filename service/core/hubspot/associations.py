@@ -33,6 +33,11 @@ class LinkType(NamedTuple):
     category: str
     type_id: int
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """As HubSpot takes it."""
+        return {"associationCategory": self.category, "associationTypeId": self.type_id}
+
 
 class Pair(NamedTuple):
     """A link's two ends, as record ids."""
@@ -88,10 +93,7 @@ def make(origin: str, to: str, wanted: Sequence[tuple[Pair, Sequence[LinkType]]]
         {
             "from": {"id": pair.origin},
             "to": {"id": pair.target},
-            "types": [
-                {"associationCategory": each.category, "associationTypeId": each.type_id}
-                for each in types
-            ],
+            "types": [each.shown for each in types],
         }
         for pair, types in wanted
     ]

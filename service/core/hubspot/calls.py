@@ -19,6 +19,7 @@ import orjson
 
 from service.core.events.order_event import ORDERS, RECORD_ID, Operation
 from service.core.hubspot.answers import Problem, name_of
+from service.core.hubspot.associations import LinkType
 from service.core.hubspot.verdicts import Where
 from service.core.waiting.backlog import Batch
 
@@ -205,6 +206,8 @@ class Record:
 
     id: str
     values: Mapping[str, str]
+    # Of a create, which alone takes any: record ids to link to.
+    links: Sequence[tuple[str, LinkType]] = ()
 
 
 def records(
@@ -221,7 +224,10 @@ def records(
         if id_property != RECORD_ID:
             values[id_property] = record.id
         inputs.append(Input(record.id, record.id, f"{name}.{at}", values))
-    body = [_document(each, endpoint, id_property) for each in inputs]
+    body = [
+        _document(each, endpoint, id_property) | _associations(record)
+        for each, record in zip(inputs, wanted, strict=True)
+    ]
     return BatchCall(
         endpoint, id_property, tuple(inputs), orjson.dumps({"inputs": body}), object=object_type
     )
@@ -234,6 +240,14 @@ def _document(sent: Input, endpoint: Endpoint, id_property: str) -> dict[str, An
     document["id"] = sent.id
     # An update by record id must leave idProperty out (segment/action-destinations#3957).
     return document if id_property == RECORD_ID else document | {"idProperty": id_property}
+
+
+def _associations(record: Record) -> dict[str, Any]:
+    if not record.links:
+        return {}
+    return {
+        "associations": [{"to": {"id": to}, "types": [kind.shown]} for to, kind in record.links]
+    }
 
 
 def look_up(
