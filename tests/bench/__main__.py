@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -148,6 +149,33 @@ def backfill(ground: Ground) -> None:
     )
 
 
+def reconcile(ground: Ground) -> None:
+    """(j) Live events alone, and beside `ordersync reconcile` of a file: p99 of both."""
+    rate, seconds, orders = 50, 20, 20_000
+    print(f"(j) reconcile: {rate} live events/s for {seconds} s beside {orders} orders, 190 calls")
+    quota = {"ORDERSYNC_HUBSPOT__CALLS": "190"}
+    with tempfile.NamedTemporaryFile(suffix=".ndjson") as file, ground.service(**quota) as running:
+        file.write(b"".join(filed.body + b"\n" for filed in events(orders)))
+        file.flush()
+        asyncio.run(fill(ground, events(1)))
+        _until(running, 1)
+        asyncio.run(_drain_results(ground))
+        alone = sorted(asyncio.run(_waits(ground, rate, seconds)))
+        command = [sys.executable, "-m", "service", "reconcile", file.name, "-o", "ndjson"]
+        with subprocess.Popen(
+            command, env=ground.environment | quota, stdout=subprocess.DEVNULL
+        ) as compared:
+            beside = sorted(asyncio.run(_waits(ground, rate, seconds)))
+            busy = compared.poll() is None
+            compared.kill()
+    ours, theirs = (waits[int(len(waits) * 0.99) - 1] * 1000 for waits in (alone, beside))
+    limited = sum(httpx.get(f"{ground.twin}/_twin/stats").json()["throttled"].values())
+    print(f"    p99 alone {ours:.0f} ms   beside it {theirs:.0f} ms   ratio {theirs / ours:.2f}")
+    print(
+        f"    compared all the while: {busy}; answers 429: {limited} (targets: at most 1.20; true; 0)"
+    )
+
+
 def quiet(ground: Ground) -> None:
     """(i) Events that come alone: the linger is the most that is waited, and nothing where calls are plentiful."""
     seconds = 20
@@ -239,6 +267,7 @@ BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
     "memory": (memory, ("--latency", "20", *PLAIN)),
     "latency": (latency, ("--latency", "20", *PLAIN)),
     "backfill": (backfill, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
+    "reconcile": (reconcile, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "quiet": (quiet, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "start": (start, ("--latency", "20", "--limit", "0/10", "--journal", "calls")),
 }
