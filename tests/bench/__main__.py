@@ -23,17 +23,23 @@ PLAIN = ("--limit", "0/10", "--journal", "off")
 
 
 def speed(ground: Ground) -> None:
-    """(a) Events per second of one `ordersync run`, over those of a bare loop: turn by turn."""
-    number, ratios = 20_000, []
+    """(a) Events per second of one `ordersync run`, over those of a bare loop, and over its own without journal."""
+    number, ratios, kept = 20_000, [], []
     print(f"(a) speed: {number} events of as many orders, twin answers in 20 ms, no quota")
     for turn in range(1, 4):
         bare = _bare(ground, number)
         ours = _ours(ground, number)
+        without = _ours(ground, number, ORDERSYNC_JOURNAL__ENABLED="false")
         ratios.append(ours / bare)
+        kept.append(ours / without)
         print(
             f"    turn {turn}: bare {bare:6.0f}/s   ordersync {ours:6.0f}/s   ratio {ours / bare:.2f}"
+            f"   without its journal {without:6.0f}/s   ratio {ours / without:.2f}"
         )
     print(f"    median ratio {statistics.median(ratios):.2f} (target: at least 2.0)")
+    print(
+        f"    with over without journal {statistics.median(kept):.2f} (target: at least 0.95; more turns: ARGS=journal)"
+    )
 
 
 def journal(ground: Ground) -> None:
