@@ -31,7 +31,8 @@ from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.journal import JournalWriter
 from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
-from service.settings.sections import HubSpotSettings, RabbitMQ
+from service.settings.hubspot import HubSpotSettings
+from service.settings.rabbitmq import RabbitMQ
 from service.shell.pipeline import Pipeline
 from service.shell.ports import Shell
 from service.watch import probes

@@ -11,7 +11,7 @@ from service.cli.printing import say
 
 if TYPE_CHECKING:
     from service.hubspot.enquirer import Enquirer
-    from service.settings.sections import HubSpotSettings
+    from service.settings.hubspot import HubSpotSettings
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.core.account.orders import OrderRow
     from service.hubspot.enquirer import Enquirer
     from service.orders.reading import Enquiry, Orders
-    from service.settings.sections import HubSpotSettings
+    from service.settings.hubspot import HubSpotSettings
 
 app = typer.Typer(help="The orders that HubSpot holds.", no_args_is_help=True)
 

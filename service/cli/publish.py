@@ -20,7 +20,7 @@ from service.cli.printing import number_of, say
 if TYPE_CHECKING:
     from service.contract.filed import Filed
     from service.core.account.preflight import AccountSchema
-    from service.settings.sections import RabbitMQ
+    from service.settings.rabbitmq import RabbitMQ
 
 
 _WRONG: Final = ("are no order events", "are no order events, or would be refused by HubSpot")

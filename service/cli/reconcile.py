@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.contract.filed import Filed
     from service.reconcile.shelf import Place, Shelf
     from service.settings.config import BrokerSettings
-    from service.settings.sections import HubSpotSettings
+    from service.settings.hubspot import HubSpotSettings
 
 # Rows of a table; programs get all of them.
 TABLED: Final = 1_000

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.core.account.preflight import AccountSchema
     from service.core.events.order_event import Operation
     from service.orders.draft import Typed
-    from service.settings.sections import RabbitMQ
+    from service.settings.rabbitmq import RabbitMQ
 
 _Several = list[str] | None
 DONE: Final = frozenset({"applied", "superseded"})

@@ -14,7 +14,7 @@ from service.cli.printing import Output, OutputOption, say, show
 if TYPE_CHECKING:
     from service.core.account.keys import Key
     from service.doctor import Finding
-    from service.settings.sections import HubSpotSettings
+    from service.settings.hubspot import HubSpotSettings
     from service.setup.account import Keys
 
 BROKER: Final = "ORDERSYNC_RABBITMQ__URL"

@@ -28,7 +28,7 @@ from service.dead_letters.replaying import Sending, put_back, set_aside
 from service.dead_letters.rows import Rows
 from service.dead_letters.sender import NotSentError, Sender, sending
 from service.dead_letters.staging import Staging, left_aside, staging
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 Say = Callable[[str], None]
 # Seconds that a replay holds letters before it sweeps the queue instead: a broker's consumer_timeout is

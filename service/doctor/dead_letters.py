@@ -12,7 +12,7 @@ from service.dead_letters.looker import DeadLettersError
 from service.dead_letters.looking import looking
 from service.doctor.findings import Finding, unseen
 from service.rabbitmq.errors import AMQPError
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 SUBJECT: Final = "letters"
 # Of them, from the front of the queue.

@@ -22,7 +22,7 @@ from service.hubspot.addresses import links_path, records_path
 from service.hubspot.client import orders_path
 from service.hubspot.http import Http
 from service.hubspot.token import token_of
-from service.settings.sections import HubSpotSettings
+from service.settings.hubspot import HubSpotSettings
 
 # Seconds by which the clocks may differ.
 SKEW: Final = 30.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from service.core.misspelt import nearest
 from service.rabbitmq.topology import Exchange, Queue, Topology, survey
-from service.settings.sections import Named
+from service.settings.rabbitmq import Named
 
 Part = Exchange | Queue
 ALIKE: Final = 0.8

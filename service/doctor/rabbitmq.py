@@ -30,7 +30,7 @@ from service.rabbitmq.topology import (
     declare,
     survey,
 )
-from service.settings.sections import JournalSettings, RabbitMQ
+from service.settings.rabbitmq import JournalSettings, RabbitMQ
 
 # dead-lettering at least once needs it.
 OLDEST: Final = (3, 10)

@@ -30,7 +30,7 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.requests import Call
 from service.hubspot.client import HubSpot
 from service.hubspot.token import token_of
-from service.settings.sections import HubSpotSettings
+from service.settings.hubspot import HubSpotSettings
 
 # Five searches a second and account (HubSpot's search guide).
 SEARCHES: Final = 5

@@ -15,7 +15,7 @@ import orjson
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.hubspot.http import Http
-from service.settings.sections import HubSpotSettings
+from service.settings.hubspot import HubSpotSettings
 
 # Seconds before expiry at which a token is replaced; HubSpot's live 1800 s.
 AHEAD: Final = 60.0

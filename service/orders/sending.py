@@ -18,7 +18,7 @@ from service.rabbitmq.confirmed import NotTakenError, Posting, posting_on
 from service.rabbitmq.connection import session
 from service.rabbitmq.errors import ChannelNotFoundEntity
 from service.rabbitmq.overhearing import TIMEOUT, overhearing
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 NAME = "ordersync send"
 

@@ -19,7 +19,7 @@ from service.core.outgoing import Outgoing
 from service.core.settlement.journal import size_of
 from service.rabbitmq import topology
 from service.rabbitmq.publisher import WINDOW, Publisher
-from service.settings.sections import JournalSettings
+from service.settings.rabbitmq import JournalSettings
 
 log = structlog.get_logger(__name__)
 

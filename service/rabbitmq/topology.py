@@ -24,7 +24,7 @@ from service.rabbitmq.errors import (
     ChannelPreconditionFailed,
     InvalidFrameError,
 )
-from service.settings.sections import JournalSettings, Named
+from service.settings.rabbitmq import JournalSettings, Named
 
 # Every return of a held message counts, and a crash returns a whole prefetch window: the limit is
 # what ends a message that kills its process, far above what restarts and pauses of a bad night

@@ -25,6 +25,7 @@ from pydantic_settings import (
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.retries import RetryPolicy
 from service.core.waiting.backlog import BatchPolicy
+from service.settings.hubspot import HubSpotSettings, Identifying
 from service.settings.misconfiguration import (
     PREFIX,
     SECRETS_DIR,
@@ -34,18 +35,8 @@ from service.settings.misconfiguration import (
     unknown_names,
     variable,
 )
-from service.settings.sections import (
-    BatchSettings,
-    Drain,
-    HttpSettings,
-    HubSpotSettings,
-    Identifying,
-    JournalSettings,
-    Log,
-    Named,
-    RabbitMQ,
-    Retry,
-)
+from service.settings.rabbitmq import JournalSettings, Named, RabbitMQ
+from service.settings.sections import BatchSettings, Drain, HttpSettings, Log, Retry
 
 ACK_TIMEOUT: Final = (
     # seconds; RabbitMQ's default consumer_timeout: then it closes the channel.

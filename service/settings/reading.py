@@ -1,7 +1,8 @@
 """The settings of commands that only read HubSpot: nobody has to name a RabbitMQ for them."""
 
 from service.settings.config import FromOutside
-from service.settings.sections import HubSpotSettings, Log, Unkeyed
+from service.settings.hubspot import HubSpotSettings, Unkeyed
+from service.settings.sections import Log
 
 
 class AccountSettings(FromOutside):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
+from service.settings.hubspot import HubSpotSettings
 from service.settings.misconfiguration import variable
-from service.settings.sections import HubSpotSettings
 from service.setup.account import Keys
 
 

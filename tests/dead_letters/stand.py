@@ -19,7 +19,7 @@ from service.core.outgoing import Outgoing
 from service.core.reasons import Code, Reason
 from service.rabbitmq import topology
 from service.rabbitmq.publisher import Publisher
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 QUEUE = "orders.dead-letters"
 ID_PROPERTY = "shop_order_id"

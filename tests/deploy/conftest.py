@@ -10,7 +10,7 @@ import pytest
 
 from service.broker import PrivateBroker
 from service.rabbitmq.topology import Topology
-from service.settings.sections import JournalSettings, RabbitMQ
+from service.settings.rabbitmq import JournalSettings, RabbitMQ
 from tests.deploy.manifests import ROOT
 
 EXAMPLES = ROOT / "docs" / "producers"

@@ -18,7 +18,7 @@ from service.clock import stamp
 from service.core.events.deliveries import Delivery
 from service.core.events.events import Contribution, parse
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from tests.deploy.conftest import EXAMPLES as FOLDER
 from tests.deploy.conftest import GoPackages
 from tests.deploy.manifests import ROOT

@@ -20,7 +20,7 @@ from service.core.reasons import Code, Reason
 from service.core.settlement.outcomes import conclude, conclude_malformed
 from service.core.settlement.retries import Finish
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from tests.deploy.conftest import EXAMPLES, GoPackages
 from tests.strategies import STAMP, contribution, delivery, slot
 

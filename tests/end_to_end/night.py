@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.broker.ports import free_ports
 from service.rabbitmq import topology
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 ID_PROPERTY = "shop_order_id"
 

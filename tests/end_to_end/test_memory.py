@@ -14,7 +14,7 @@ from pamqp.commands import Basic
 from service.broker.ports import free_ports
 from service.core.events.order_event import STRUCTURED
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from service.twin import Twin, TwinOptions, serving
 from tests.stage import event
 

@@ -6,7 +6,7 @@ import json
 import signal
 
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from tests.faults.brokers import Cluster
 from tests.faults.run import Fault
 from tests.faults.stand import BROKEN, DEAD, INPUT, RESULTS, Stand

@@ -22,7 +22,7 @@ from service.clock import stamp
 from service.core.events.order_event import STRUCTURED
 from service.core.outgoing import iso
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from service.twin import Twin, TwinOptions, parse_fault, serving
 from tests.faults.books import Receipt, Write, outcome
 from tests.faults.brokers import Node

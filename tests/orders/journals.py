@@ -11,7 +11,7 @@ from service.core.settlement import journal
 from service.core.settlement.journal import COLUMNS
 from service.rabbitmq.publisher import Publisher
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import JournalSettings
+from service.settings.rabbitmq import JournalSettings
 
 SIZE = 100  # outcomes of a group
 

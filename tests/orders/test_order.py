@@ -8,7 +8,7 @@ import pytest
 
 from service.orders import explaining
 from service.rabbitmq import topology
-from service.settings.sections import JournalSettings, RabbitMQ
+from service.settings.rabbitmq import JournalSettings, RabbitMQ
 from service.twin import TwinOptions
 from service.twin.pytest_plugin import running_twin
 from tests.dead_letters.stand import bury, event, letter, waiting

@@ -12,7 +12,7 @@ from service.core.events.order_event import Operation
 from service.orders import sending
 from service.orders.draft import Typed, drafted
 from service.rabbitmq import topology
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 from service.twin import TwinOptions
 from service.twin.pytest_plugin import running_twin
 from tests.end_to_end.running import Running, running

@@ -16,7 +16,7 @@ import orjson
 
 from service.broker import lend
 from service.rabbitmq import topology
-from service.settings.sections import JournalSettings, RabbitMQ
+from service.settings.rabbitmq import JournalSettings, RabbitMQ
 from service.twin import TwinOptions
 from service.twin.pytest_plugin import running_twin
 from tests.orders.conftest import OPEN, PIPELINE, SHIPPED, put

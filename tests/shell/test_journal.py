@@ -16,7 +16,7 @@ from service.core.settlement.retries import Finish
 from service.rabbitmq.journal import ROOM, JournalWriter
 from service.rabbitmq.publisher import Publisher
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import JournalSettings
+from service.settings.rabbitmq import JournalSettings
 from tests.end_to_end.running import Running, running
 from tests.stage import event
 from tests.strategies import STAMP, contribution, slot

@@ -26,7 +26,7 @@ from service.contract.spreadsheet import from_csv
 from service.core.events.events import Contribution
 from service.core.events.order_event import STRUCTURED
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 

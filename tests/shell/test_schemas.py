@@ -29,7 +29,7 @@ from service.core.settlement.outcomes import Settlement, conclude, conclude_malf
 from service.core.settlement.retries import Exhausted, Finish
 from service.core.waiting.slots import Slot, coalesce, slot_of
 from service.rabbitmq.topology import Topology
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 VALID = sorted((SCHEMAS / "examples" / "valid").glob("*.json"))

@@ -8,7 +8,7 @@ import aiormq
 from service.core.events.deliveries import Delivery
 from service.rabbitmq.consumer import Consumer
 from service.rabbitmq.topology import Topology, declare
-from service.settings.sections import RabbitMQ
+from service.settings.rabbitmq import RabbitMQ
 
 EVENTS = 1500
 

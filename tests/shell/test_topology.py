@@ -22,7 +22,7 @@ from service.rabbitmq.topology import (
     declare,
     survey,
 )
-from service.settings.sections import JournalSettings, RabbitMQ
+from service.settings.rabbitmq import JournalSettings, RabbitMQ
 
 
 def names(url: str, **given: object) -> RabbitMQ:
