@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from service.core.hubspot.budget import BudgetPolicy
 from service.twin import TwinOptions
 from tests import virtual_time
@@ -63,5 +65,30 @@ def test_near_the_end_of_the_day_live_goes_before_bulk() -> None:
         last = kinds[len(kinds) - kinds[::-1].index("bulk") :]
         assert kinds.count("bulk") >= 4_000, "what was left went to bulk"
         assert len(last) >= 35, "the last tenth: a call for each live event"
+
+    virtual_time.run(story())
+
+
+@pytest.mark.parametrize("by", ["bulk", "replay"])
+def test_bulk_and_replays_leave_at_last_so_that_nothing_goes_back_to_the_queue(by: str) -> None:
+    """Held for half an hour they would take the live events' channel with them, each time for longer."""
+
+    async def story() -> None:
+        async with stage(options(daily=400), budget=BudgetPolicy(190), prefetch=1_000) as on:
+            for n in range(385):
+                on.queue.put([event(f"live-{n}", f"L-{n}", hs_order_name="now")])
+                await asyncio.sleep(1.0)
+            old = [timed(f"old-{n}", f"H-{n}", OLD, hs_order_name="then") for n in range(40)]
+            if by == "bulk":
+                on.queue.put_bulk(old)
+            else:
+                on.queue.put(old, {"ordersync-replays": 1})
+            for n in range(4):
+                assert len(on.outcomes) == 385 + n, "live ones alone"
+                on.queue.put([event(f"later-{n}", f"M-{n}", hs_order_name="now")])
+                await asyncio.sleep(280.0)
+            await asyncio.sleep(200.0)
+            assert len(on.outcomes) == 385 + 4 + 40
+            assert not on.queue.returned
 
     virtual_time.run(story())

@@ -20,7 +20,7 @@ from typing import Final, Literal, NamedTuple
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
 from service.core.waiting.slots import Slot, coalesce, forgiven, slot_of, without_epochs
-from service.core.waiting.spare import Ask, Spare, idle
+from service.core.waiting.spare import AT_LAST, Ask, Spare, idle
 
 Trigger = Literal["size", "linger", "early", "drain", "retry", "bulk"]
 
@@ -80,7 +80,7 @@ GAP: Final = 0.005
 PATIENCE: Final = 8
 # Lingers after a full batch during which the traffic counts as busy.
 BUSY: Final = 2
-# The part of the day's calls below which what came out of the dead letters leaves them to others; bulk does before.
+# The part of the day's calls below which what came out of the dead letters leaves them to others, for AT_LAST.
 KEPT: Final = 0.05
 # Bytes of bodies after which a batch takes no more: a hundred of the largest events would be one call of
 # 25 MB, and several of those are what a pod of 256 MB dies of.
@@ -247,10 +247,9 @@ class Backlog:
         A few archives per second, sent every linger, would take four calls of a second's ten.
         Before the linger is over it leaves where no company is in sight and calls are plentiful.
         """
-        if berth.checked and left.day < KEPT:
-            return inf
         if berth.checked:
-            return max(heads[0].due, self._replays_from)
+            at_last = heads[0].due + AT_LAST if left.day < KEPT else 0.0
+            return max(heads[0].due, self._replays_from, at_last)
         head = self._lanes[heads[0].order].slots[0]
         due = heads[0].due
         if berth.company or head.sealed or head.attempts:

@@ -21,7 +21,7 @@ from typing import Final
 from service.core.events.order_event import Order
 from service.core.waiting.backlog import CALL_BYTES, HISTORIES
 from service.core.waiting.slots import Slot, without_epochs
-from service.core.waiting.spare import Ask
+from service.core.waiting.spare import AT_LAST, Ask
 
 # One call of so many is bulk's for certain.
 TENTH: Final = 10
@@ -30,7 +30,7 @@ BESIDE: Final = 0.45
 ALONE: Final = 0.9
 # Seconds without a live batch after which none is awaited.
 QUIET: Final = 10.0
-# The part of the day's calls below which bulk leaves them to others.
+# The part of the day's calls below which bulk leaves them to others, for AT_LAST at most.
 KEPT: Final = 0.1
 # Calls of one batch: what HubSpot holds is read before it is written.
 CALLS: Final = 2
@@ -72,15 +72,21 @@ class Bulk:
 
     def due(self, now: float, spare: Ask) -> float:
         """The moment from which a batch may leave; infinity where none waits."""
-        if not self._waiting or spare(now).day < KEPT:
+        if not self._waiting:
             return inf
+        if (at_last := self._at_last(now, spare)) > now:
+            return at_last
         most = ALONE if now - self._live > QUIET else BESIDE
         return max(self._blocked_until, self._from if spare(now).used < most else self._owed)
 
     def owed(self, now: float, spare: Ask) -> bool:
         """Whether the next call is bulk's, whoever else wants it."""
         waits = bool(self._waiting) and now >= max(self._owed, self._blocked_until)
-        return waits and spare(now).day >= KEPT
+        return waits and self._at_last(now, spare) <= now
+
+    def _at_last(self, now: float, spare: Ask) -> float:
+        """The moment from which the first may leave for all that is left of the day."""
+        return self._waiting[0].born + AT_LAST if spare(now).day < KEPT else now
 
     def take(self, now: float, spare: Ask) -> tuple[Slot, ...]:
         """The slots of one batch, alike; empty where the order of each has something else under way."""

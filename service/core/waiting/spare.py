@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Spare(NamedTuple):
@@ -15,6 +15,10 @@ class Spare(NamedTuple):
     # The part of the day's calls that is left.
     day: float = 1.0
 
+
+# Seconds after which an event leaves however little of the day is left. Held for half an hour it would go back to the
+# queue, and take the live events' channel with it.
+AT_LAST: Final = 1_200.0
 
 Ask = Callable[[float], Spare]
 
