@@ -33,7 +33,7 @@ from service.core.graph.flow import flow_for
 from service.core.graph.order_flow import Account
 from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.places import FOREVER
-from service.core.hubspot.verdicts import Applied, Fate
+from service.core.hubspot.verdicts import Applied, Fate, Refused, Rejected, Stale, Verdict
 from service.core.intake.crashes import Crashes, Suspected
 from service.core.intake.custody import Custody
 from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
@@ -48,6 +48,7 @@ from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
 from service.core.waiting.backlog import Backlog, Batch
 from service.core.waiting.bulk import Bulk
+from service.core.waiting.poison import Poison
 from service.core.waiting.slots import Slot, slot_of, without_epochs
 from service.core.waiting.spare import Ask, idle
 
@@ -72,7 +73,8 @@ class Desk:
         self._repeats = Repeats(OUTCOMES)
         self._account = Account(policies.id_property, policies.line_id_property)
         self._directory = Directory()
-        self._backlog = Backlog(policies.batch)
+        self._poison = Poison()
+        self._backlog = Backlog(policies.batch, self._poison.part)
         self._bulk = Bulk(self._backlog.busy)
         self.gate = Gate(policies.longest)
         self._answers = Answers()
@@ -219,7 +221,16 @@ class Desk:
         trouble = self.gate.note(batch, verdicts, now)
         verdicts = self.gate.weigh(batch, verdicts, now)
         policy = self._policies.retry if self.gate.reason is None else NEVER
-        steps = decide(batch, verdicts, policy, now, jitter, lambda: next(self._companies))
+        steps = decide(
+            batch,
+            verdicts,
+            policy,
+            now,
+            jitter,
+            company=lambda: next(self._companies),
+            pieces=self._poison.pieces,
+        )
+        self._learn(batch, verdicts)
         for step in steps:
             if isinstance(step, PutBack):
                 self._put_back(step.slot, step.slots)
@@ -227,6 +238,16 @@ class Desk:
         return Judgement(
             verdicts, steps, self._close(finished, len(batch.slots), now, stamp), trouble
         )
+
+    def _learn(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
+        """How often records are refused; and of whom of the batch's company nothing is known any longer."""
+        first = batch.slots[0]
+        written = sum(isinstance(verdict, Applied | Stale) for verdict in verdicts)
+        refused = any(isinstance(verdict, Refused | Rejected) for verdict in verdicts)
+        found = refused and len(batch.slots) == len(first.contributions) == 1 and first.attempts
+        self._poison.learn(written, 1 if found else 0)
+        if refused and first.suspected:
+            self._backlog.acquit(batch.company)
 
     def _put_back(self, slot: Slot, slots: Iterable[Slot]) -> None:
         """`slots` wait in its place, without what came on channels that have ended meanwhile."""

@@ -353,7 +353,7 @@ SECTIONS = (
         "Refused whole",
         "Nothing was written, because of at least one record. Believed is what the answer proves: an id or"
         " trace of ours, a quoted value that one record carries, a property that does not exist. Who is"
-        " only pointed at is set aside; where nothing tells them apart, the batch is halved. A record that"
+        " only pointed at is set aside; where nothing tells them apart, a part of the batch is tried. A record that"
         " is refused alone is rejected, where HubSpot's words are final: one of the categories"
         " `VALIDATION_ERROR`, `CONFLICT` and `OBJECT_NOT_FOUND`, or a known code of a property.",
         (
@@ -802,8 +802,9 @@ def then(row: Row) -> str:
     steps = decide(taken, verdicts, RetryPolicy(), 0.0, lambda: 1.0, lambda: next(numbers))
     said = [next_step(step, verdict) for step, verdict in zip(steps, verdicts, strict=True)]
     if said[0] == said[1]:
-        together = {s.company for step in steps if isinstance(step, PutBack) for s in step.slots}
-        apart = len(together) == 2 and isinstance(verdicts[0], Refused)
+        waiting = [s for step in steps if isinstance(step, PutBack) for s in step.slots]
+        parted = len({s.company for s in waiting}) == 2 or all(s.suspected for s in waiting)
+        apart = isinstance(verdicts[0], Refused) and parted
         return f"both: {said[0]}, apart" if apart else f"both: {said[0]}"
     return f"A-1: {said[0]}; A-2: {said[1]}"
 
@@ -872,7 +873,7 @@ The verdicts:
 | rejected | HubSpot refused this order for good. One event in the write: outcome `rejected` and a dead letter. Several: they are separated first and tried one by one |
 | again | not applied as far as anyone knows. Sent again after a while, at most `ORDERSYNC_RETRY__ATTEMPTS` times and `…__PATIENCE` seconds, then `exhausted`; a throttle does not count |
 | in doubt | the write may have happened, so `created` can't be known when it is sent again |
-| refused in company | the whole call was refused and this order is not accused: it goes on without the accused, or the batch is halved |
+| refused in company | the whole call was refused and this order is not accused: it goes on without the accused, or a part of the batch is tried |
 | suspect | the answer points at this order among others and proves nothing: tried apart from the rest |
 | pause | about the set-up or HubSpot as a whole, unless one order meets it alone: a probe is asked. Where it meets the same, intake stops until it is answered; nobody is condemned |
 

@@ -15,6 +15,7 @@ from service.core.waiting.backlog import (
     GAP,
     HISTORIES,
     PATIENCE,
+    TRIES,
     Backlog,
     BatchPolicy,
 )
@@ -173,6 +174,73 @@ def test_a_company_travels_together_and_with_nobody_else():
         (0, ("B-1",)),
         (7, ("A-1", "A-2")),
         (8, ("A-0",)),
+    ]
+
+
+def _suspects(number, attempts=1):
+    """A backlog whose first batch was refused as a whole, and the parts that it lets travel."""
+    policy = BatchPolicy(size=number, linger=LINGER)
+    backlog = _filled(*(contribution(key=f"A-{n}") for n in range(number)), policy=policy)
+    batch = backlog.take(0.0)
+    for slot in batch.slots:
+        backlog.put_back(slot, replace(slot, attempts=attempts, company=7, suspected=True))
+    return backlog
+
+
+def test_of_a_suspected_company_a_part_travels_at_a_time():
+    """What the part meets decides about the rest, which must not leave before."""
+    backlog = _suspects(4)
+
+    part = backlog.take(1.0)
+    assert _keys(part) == ["A-0", "A-1"]
+    assert backlog.take(1.0) is None
+    assert backlog.next_due(1.0) is None
+
+    for slot in part.slots:
+        assert backlog.take(1.0) is None
+        backlog.finish(slot)
+    assert backlog.next_due(1.0) is not None
+    assert _keys(backlog.take(1.0)) == ["A-2"]
+
+
+def test_a_drain_waits_for_the_part_as_well():
+    backlog = _suspects(4)
+    backlog.drain()
+    backlog.take(1.0)
+
+    assert backlog.take(1.0) is None
+    assert backlog.next_due(1.0) is None
+
+
+def test_the_acquitted_travel_with_everybody():
+    backlog = _suspects(4)
+    part = backlog.take(1.0)
+    backlog.add(contribution(key="B-1"), 1.0)
+
+    for slot in part.slots:
+        backlog.put_back(slot, replace(slot, company=8, suspected=True))
+    backlog.acquit(7)
+
+    batches = [backlog.take(1.0 + BUSY * LINGER) for _ in range(2)]
+    assert sorted((b.company, tuple(_keys(b))) for b in batches) == [
+        (0, ("A-2", "A-3", "B-1")),
+        (8, ("A-0",)),
+    ]
+
+
+def test_who_was_tried_often_meets_no_more_strangers():
+    backlog = _suspects(4, attempts=TRIES)
+    part = backlog.take(1.0)
+    backlog.add(contribution(key="B-1"), 1.0)
+
+    for slot in part.slots:
+        backlog.finish(slot)
+    backlog.acquit(7)
+
+    batches = [backlog.take(1.0 + BUSY * LINGER) for _ in range(2)]
+    assert sorted((b.company, tuple(_keys(b))) for b in batches) == [
+        (0, ("B-1",)),
+        (7, ("A-2", "A-3")),
     ]
 
 

@@ -68,11 +68,37 @@ def test_a_rejected_event_is_finished_a_rejected_merge_is_separated():
     assert isinstance(done, Finish)
 
 
-def test_a_refused_batch_is_halved():
+def test_a_refused_batch_is_suspected_as_a_whole():
     steps = _decide(batch(*_slots(5)), [Refused(REASON)] * 5)
 
-    assert [_again(s).company for s in steps] == [1, 1, 1, 2, 2]
+    assert [(_again(s).company, _again(s).suspected) for s in steps] == [(1, True)] * 5
     assert all(_again(s).not_before == 0.0 for s in steps)
+
+
+def test_where_several_are_at_fault_for_sure_a_refused_batch_falls_into_pieces():
+    numbers = count(1)
+    said = [Refused(REASON)] * 5
+
+    steps = decide(
+        batch(*_slots(5)),
+        said,
+        POLICY,
+        10.0,
+        lambda: 0.5,
+        lambda: next(numbers),
+        pieces=lambda _: [2, 3],
+    )
+
+    assert [_again(s).company for s in steps] == [1, 1, 2, 2, 2]
+    assert not any(_again(s).suspected for s in steps)
+
+
+def test_what_fails_afterwards_is_suspected_no_more():
+    suspects = [_again(s) for s in _decide(batch(*_slots(4)), [Refused(REASON)] * 4)]
+
+    again = [_again(s) for s in _decide(batch(*suspects), [_failed()] * 4)]
+
+    assert not any(s.suspected for s in again)
 
 
 def test_who_is_pointed_at_is_set_aside():
@@ -87,10 +113,12 @@ def test_the_rest_goes_on_together_when_the_guilty_are_out():
     assert [_again(s).company for s in steps[1:]] == [1, 1]
 
 
-def test_suspects_beside_the_proven_are_halved():
+def test_suspects_beside_the_proven_are_tried_part_by_part():
     said = [Rejected(REASON), *[Refused(REASON, named=True)] * 2]
 
-    assert [_again(s).company for s in _decide(batch(*_slots(3)), said)[1:]] == [1, 2]
+    again = [_again(s) for s in _decide(batch(*_slots(3)), said)[1:]]
+
+    assert [(s.company, s.suspected) for s in again] == [(1, True), (1, True)]
 
 
 def test_a_refusal_that_may_have_been_written_leaves_a_doubt():

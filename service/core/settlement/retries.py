@@ -1,20 +1,21 @@
 """Verdicts of a batch -> Finish | PutBack for every slot: the one place that decides on retries.
 
 Blame needs solitude: a merged write that is refused is separated and tried event by event; a refused
-call first sets aside the records that the answer points at, then halves. Giving up needs it too: a slot
+call first sets aside the records that the answer points at, then is tried part by part
+(service/core/waiting/poison.py). Giving up needs it too: a slot
 that no answer names is exhausted only after a call of its own failed. A throttle counts for nothing,
 and what travels together under suspicion stays together through it. Chance is drawn once an answer, so
 that what failed together shares its next call.
 
 A call that says nothing about its records (it failed again and again, or was halted) is taken apart from the
 first on: the first record goes alone, the rest in halves. So a single call shows soon whether it is everybody's
-(service/core/hubspot/suspicion.py). What isolating costs is bounded: halving n records takes at most 2n calls,
-3n with the first alone, separating m events m.
+(service/core/hubspot/suspicion.py). What isolating costs is bounded: taking n records apart takes at
+most 2n calls, 3n with the first alone, separating m events m.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from service.core.hubspot.verdicts import (
     Applied,
@@ -54,6 +55,11 @@ class RetryPolicy:
 NEVER: Final = RetryPolicy(attempts=10**9, patience=float("inf"))
 
 
+def whole(number: int) -> Sequence[int]:
+    """One piece."""
+    return (number,)
+
+
 @dataclass(frozen=True, slots=True)
 class Exhausted:
     """Gave up: no verdict of HubSpot's, the last failure's reason."""
@@ -87,19 +93,21 @@ def decide(
     now: float,
     jitter: Callable[[], float],
     company: Callable[[], int],
+    pieces: Callable[[int], Sequence[int]] = whole,
 ) -> tuple[Step, ...]:
     """What becomes of every slot of a batch, in the batch's order.
 
-    `jitter` gives numbers in [0, 1), `company` a new number for each group that is to travel together.
+    `jitter` gives numbers in [0, 1), `company` a new number for each group that is to travel together,
+    `pieces` the sizes into which a refused call of so many falls.
     """
     tried = [
         _tried(slot, verdict, now) for slot, verdict in zip(batch.slots, verdicts, strict=True)
     ]
-    apart = _apart(tried, verdicts, company)
+    apart = _apart(tried, verdicts, company, pieces)
     # One draw: a hundred records with a hundred delays would be a hundred calls.
     trial = _Trial(policy, now, jitter(), len(batch.slots) == 1, company)
     return tuple(
-        trial.step(before, replace(slot, company=apart[at]) if at in apart else slot, verdict)
+        trial.step(before, apart[at].of(slot) if at in apart else slot, verdict)
         for at, (before, slot, verdict) in enumerate(zip(batch.slots, tried, verdicts, strict=True))
     )
 
@@ -133,6 +141,7 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
         ambiguous,
         slot.checked,
         slot.progress,
+        slot.suspected,
     )
 
 
@@ -210,35 +219,66 @@ class _Trial:
 Places = Sequence[int]
 
 
+class _Group(NamedTuple):
+    """A company to be. `suspected`: somebody in it is at fault, and nobody knows who."""
+
+    company: int
+    suspected: bool
+
+    def of(self, slot: Slot) -> Slot:
+        """The slot in this company."""
+        return replace(slot, company=self.company, suspected=self.suspected)
+
+
 def _apart(
-    slots: Sequence[Slot], verdicts: Sequence[Verdict], company: Callable[[], int]
-) -> dict[int, int]:
+    slots: Sequence[Slot],
+    verdicts: Sequence[Verdict],
+    company: Callable[[], int],
+    pieces: Callable[[int], Sequence[int]],
+) -> dict[int, _Group]:
     """Place in the batch -> its new company; who is not in it keeps the one it has."""
     refused = [at for at, v in enumerate(verdicts) if isinstance(v, Refused)]
     failed = [at for at, v in enumerate(verdicts) if _call_failed(v)]
     halted = [at for at, v in enumerate(verdicts) if isinstance(v, Halted)]
-    companies: dict[int, int] = {}
-    for group in (*_accused(refused, verdicts), *_failing(failed, slots), *_sampled(halted)):
+    groups: dict[int, _Group] = {}
+    accused = [*_accused(refused, verdicts, pieces)]
+    for group in (*accused, *_failing(failed, slots), *_sampled(halted)):
         if group:
-            companies |= dict.fromkeys(group, company())
-    return companies
+            # The guilty are out, and nobody else was pointed at.
+            cleared = _guilty_out(verdicts) and not _named(group, verdicts)
+            suspected = accused == [group] and not cleared
+            groups |= dict.fromkeys(group, _Group(company(), suspected))
+    return groups
+
+
+def _guilty_out(verdicts: Sequence[Verdict]) -> bool:
+    return any(isinstance(verdict, Rejected) for verdict in verdicts)
 
 
 def _call_failed(verdict: Verdict) -> bool:
     return isinstance(verdict, Retryable) and verdict.cause is Cause.SERVER
 
 
-def _accused(refused: Places, verdicts: Sequence[Verdict]) -> Iterator[Places]:
-    """The records pointed at from the rest; where that tells nothing apart, halves."""
-    named = [at for at in refused if getattr(verdicts[at], "named", False)]
+def _accused(
+    refused: Places, verdicts: Sequence[Verdict], pieces: Callable[[int], Sequence[int]]
+) -> Iterator[Places]:
+    """The records pointed at from the rest; where that tells nothing apart, pieces by the rate of refusals."""
+    named = _named(refused, verdicts)
     if 0 < len(named) < len(refused):
         yield named
         yield [at for at in refused if at not in set(named)]
-    elif not named and any(isinstance(verdict, Rejected) for verdict in verdicts):
+    elif not named and _guilty_out(verdicts):
         # The guilty are out: the others go on together.
         yield refused
     else:
-        yield from _halves(refused)
+        begin = 0
+        for size in pieces(len(refused)):
+            yield refused[begin : begin + size]
+            begin += size
+
+
+def _named(places: Places, verdicts: Sequence[Verdict]) -> list[int]:
+    return [at for at in places if getattr(verdicts[at], "named", False)]
 
 
 def _failing(failed: Places, slots: Sequence[Slot]) -> Iterator[Places]:

@@ -8,5 +8,6 @@ Its modules:
     slots    Contributions of one order -> Slot (coalesce), Slot -> Slots (separate)
     bulk      what gives way to the live: it waits beside the lanes
     spare     what HubSpot's quota leaves at a moment
+    poison    how many of a refused call are tried next, and the rate of what is refused
     backlog  Slots over time -> Batch
 """

@@ -11,7 +11,7 @@ exactly one berth: the heads that could share a call.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Operation, Order
-from service.core.waiting.slots import Slot, coalesce, forgiven, slot_of, without_epochs
+from service.core.waiting.slots import Slot, acquitted, coalesce, forgiven, slot_of, without_epochs
 from service.core.waiting.spare import AT_LAST, Ask, Spare, idle
 
 Trigger = Literal["size", "linger", "early", "drain", "retry", "bulk"]
@@ -59,6 +59,7 @@ class _Berth(NamedTuple):
     company: int
     checked: bool
     complete: bool
+    suspected: bool
 
 
 class _Waiting(NamedTuple):
@@ -72,6 +73,8 @@ class _Waiting(NamedTuple):
 class _Lane:
     slots: deque[Slot] = field(default_factory=deque)
     travelling: bool = False
+    # In which it travels.
+    company: int = 0
 
 
 # Seconds without an arrival after which no company is in sight: a burst comes in one reading of the socket.
@@ -85,21 +88,30 @@ KEPT: Final = 0.05
 # Bytes of bodies after which a batch takes no more: a hundred of the largest events would be one call of
 # 25 MB, and several of those are what a pod of 256 MB dies of.
 CALL_BYTES: Final = 4 << 20
+# Calls after which an order travels no more with strangers while one of its company is at fault.
+TRIES: Final = 12
 # Hundreds of complete orders in one batch.
 TOGETHER: Final = 10
 # Records whose property history one batch/read takes (100 without history).
 HISTORIES: Final = 50
 
 
+def _half(number: int) -> int:
+    return (number + 1) // 2
+
+
 class Backlog:
     """All that is held: waiting in lanes, or in flight."""
 
-    def __init__(self, policy: BatchPolicy) -> None:
-        self._policy = policy
+    def __init__(self, policy: BatchPolicy, part: Callable[[int], int] = _half) -> None:
+        """`part`: how many of so many suspected slots travel at a time."""
+        self._policy, self._part = policy, part
         self._lanes: dict[Order, _Lane] = {}
         self._berths: dict[_Berth, list[_Waiting]] = {}
         # Heads that are not to be tried before a time.
         self._delayed: list[_Waiting] = []
+        # Slots in flight by company: what one of them meets decides about the rest.
+        self._companions: Counter[int] = Counter()
         # Slots that come up when what is in flight lands.
         self._coming: Counter[_Berth] = Counter()
         self._arrivals = 0
@@ -148,7 +160,8 @@ class Backlog:
     def carry(self, slots: tuple[Slot, ...]) -> Batch:
         """A batch of slots that waited elsewhere, alike, of orders that are not busy; in flight from here on."""
         for slot in slots:
-            self._lanes[slot.order] = _Lane(travelling=True)
+            self._lanes[slot.order] = _Lane(travelling=True, company=slot.company)
+            self._companions[slot.company] += 1
             self.held += len(slot.contributions)
         self.in_flight += len(slots)
         first = slots[0]
@@ -160,7 +173,7 @@ class Backlog:
         left = spare(now)
         due = [
             (heads[0], berth)
-            for berth, heads in self._berths.items()
+            for berth, heads in self._open()
             if self._draining or self._full(berth, heads) or self._due(berth, heads, left) <= now
         ]
         if not due:
@@ -170,15 +183,14 @@ class Backlog:
 
     def next_due(self, now: float = 0.0, spare: Ask = idle) -> float | None:
         """The moment from which `take` may have something; None when nothing waits."""
-        if self._draining and self._berths:
+        berths = list(self._open())
+        if self._draining and berths:
             return 0.0
         left = spare(now)
         moments = [
-            self._due(berth, heads, left)
-            for berth, heads in self._berths.items()
-            if not self._full(berth, heads)
+            self._due(berth, heads, left) for berth, heads in berths if not self._full(berth, heads)
         ]
-        if len(moments) < len(self._berths):
+        if len(moments) < len(berths):
             return 0.0
         if self._delayed:
             moments.append(self._delayed[0].due)
@@ -197,6 +209,17 @@ class Backlog:
         lane.slots.extendleft(reversed(slots))
         self.held += sum(len(s.contributions) for s in slots) - len(slot.contributions)
         self._land(slot.order)
+
+    def acquit(self, company: int) -> None:
+        """Who is at fault in this company was found: of those of it that wait nothing is known, and they are free.
+
+        Who was tried TRIES times stays with the others of it, so that no stranger delays it any longer.
+        """
+        berths = [b for b in self._berths if b.suspected and b.company == company]
+        for waiting in [waiting for berth in berths for waiting in self._berths.pop(berth)]:
+            slots = self._lanes[waiting.order].slots
+            slots[0] = acquitted(slots[0], company if slots[0].attempts >= TRIES else 0)
+            self._berth(slots[0], waiting)
 
     def drain(self) -> None:
         """Stop lingering: whatever is held leaves as soon as it may."""
@@ -227,6 +250,9 @@ class Backlog:
     def _land(self, order: Order) -> None:
         lane = self._lanes[order]
         lane.travelling = False
+        self._companions[lane.company] -= 1
+        if not self._companions[lane.company]:
+            del self._companions[lane.company]
         self.in_flight -= 1
         if lane.slots:
             self._moor(lane.slots[0])
@@ -259,6 +285,12 @@ class Backlog:
         coming = inf if berth in self._coming else self._busy_until
         latest = due + (PATIENCE - 1) * self._policy.linger
         return min(latest, max(due, min(coming, left.early)))
+
+    def _open(self) -> Iterator[tuple[_Berth, list[_Waiting]]]:
+        """The berths that may be left; of a suspected company one part travels at a time."""
+        for berth, heads in self._berths.items():
+            if not (berth.suspected and berth.company in self._companions):
+                yield berth, heads
 
     def _most(self, berth: _Berth) -> int:
         """Orders in one batch. Complete ones share calls for up to 2,000 links, so that more of them travel."""
@@ -296,16 +328,19 @@ class Backlog:
         size = self._most(berth)
         if berth.checked:
             size, self._replays_from = min(size, HISTORIES), now + self._policy.replay_pace
+        if berth.suspected:
+            size = min(size, self._part(len(heads)))
         weight = 0
         while heads and len(slots) < size and weight < CALL_BYTES:
             lane = self._lanes[heappop(heads).order]
             weight += lane.slots[0].weight
-            lane.travelling = True
+            lane.travelling, lane.company = True, berth.company
             slots.append(lane.slots.popleft())
             if lane.slots:
                 self._coming[_berth_of(lane.slots[0])] += 1
         if not heads:
             del self._berths[berth]
+        self._companions[berth.company] += len(slots)
         self.in_flight += len(slots)
         if trigger == "size" and self._quick(slots):
             self._busy_until = now + BUSY * self._policy.linger
@@ -338,4 +373,11 @@ class Backlog:
 
 
 def _berth_of(slot: Slot) -> _Berth:
-    return _Berth(slot.operation, slot.order.id_property, slot.company, slot.checked, slot.complete)
+    return _Berth(
+        slot.operation,
+        slot.order.id_property,
+        slot.company,
+        slot.checked,
+        slot.complete,
+        slot.suspected,
+    )

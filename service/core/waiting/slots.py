@@ -52,6 +52,8 @@ class Slot:
     checked: bool = False
     # What earlier tries have done of its graph.
     progress: Progress | None = None
+    # Somebody of its company is at fault: a part of them travels at a time.
+    suspected: bool = False
 
     @property
     def weight(self) -> int:
@@ -114,6 +116,7 @@ def separate(slot: Slot) -> tuple[Slot, ...]:
             company=0,
             sealed=True,
             progress=None,
+            suspected=False,
         )
         for contribution in slot.contributions
     )
@@ -123,7 +126,12 @@ def forgiven(slot: Slot) -> Slot:
     """The slot as if it had not failed: the failures were nobody's. What it is refused for stays known."""
     if not slot.failures:
         return replace(slot, not_before=0.0) if slot.attempts else slot
-    return replace(slot, failures=0, first_sent=None, company=0, not_before=0.0)
+    return replace(slot, failures=0, first_sent=None, company=0, not_before=0.0, suspected=False)
+
+
+def acquitted(slot: Slot, company: int) -> Slot:
+    """The slot as one of whom nothing is known: somebody else of its company was at fault."""
+    return replace(slot, company=company, suspected=False)
 
 
 def without_epochs(slot: Slot, dead: frozenset[int]) -> Slot | None:
