@@ -128,3 +128,29 @@ def test_headers_that_say_nothing_leave_everything_as_it_was(limit: int | None) 
     assert (day.left(0.0), day.limit(), day.empty_in(0.0)) == (None, None, None)
     assert not day.low(0.0)
     assert day.refusal(0.0) is None
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(15, 120), st.integers(0, 300)
+)
+def test_the_end_is_forecast_by_the_calls_of_all_who_share_the_day(
+    paces: list[int], minutes: int, before: int
+) -> None:
+    """Processes on one token: each makes its own calls, and each knows when the day of all ends. Paces per minute."""
+    days, limit = [Day() for _ in paces], 50_000
+    remaining = limit - 60 * before
+    for minute in range(minutes):
+        now = minute * 60.0
+        for day, pace in zip(days, paces, strict=True):
+            for _ in range(pace):
+                day.spend(now)
+                remaining -= 1
+                day.hear(said(remaining, limit), now)
+    truth = remaining * 60.0 / sum(paces)
+
+    for day in days:
+        seconds = day.empty_in((minutes - 1) * 60.0)
+        if truth < 0.8 * DAY:
+            assert seconds is not None
+        if seconds is not None:
+            assert 0.8 * truth <= seconds <= 1.2 * truth

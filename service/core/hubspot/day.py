@@ -15,6 +15,7 @@ leave one by one, SELDOM apart, to see the new day begin. News older than STALE 
 
 from collections import deque
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 import orjson
@@ -49,6 +50,8 @@ class Day:
         self._limit: int | None = None  # as the latest header says
         self._remaining = 0
         self._heard_at = -DAY
+        # When, and what remained: once per minute, for as long as the pace is measured.
+        self._heard: deque[tuple[float, int]] = deque()
         self._told = False
 
     def spend(self, now: float) -> None:
@@ -71,8 +74,16 @@ class Day:
             RISE * said.daily, OVERTAKEN
         ):
             self._minutes.clear()
+            self._heard.clear()
             self._used, self._told = 0, False
         self._limit, self._remaining, self._heard_at = said.daily, said.daily_remaining, now
+        self._remember(now)
+
+    def _remember(self, now: float) -> None:
+        while self._heard and self._heard[0][0] <= now - PACE:
+            self._heard.popleft()
+        if not self._heard or now >= self._heard[-1][0] + MINUTE:
+            self._heard.append((now, self._remaining))
 
     def limit(self) -> int | None:
         """Calls in a day that may be ours; None where nobody has said."""
@@ -95,12 +106,27 @@ class Day:
 
     def empty_in(self, now: float) -> float | None:
         """Seconds until none is left, at the pace of the last minutes; None where nobody knows, or not within a day."""
-        left = self.left(now)
-        recent = sum(calls for since, calls in self._minutes if since > now - PACE)
-        if left is None or not recent:
-            return None
-        seconds = left * PACE / recent
+        self._expire(now)
+        pace, ends = self._pace(now), [DAY + 1.0]
+        if self._ours is not None and pace:
+            ends.append(max(0, self._ours - self._used) / pace)
+        everybodys = max(pace, self._everybodys_pace(now))
+        if self._limit is not None and now <= self._heard_at + STALE and everybodys:
+            ends.append(self._remaining / everybodys)
+        seconds = min(ends)
         return seconds if seconds <= DAY else None
+
+    def _pace(self, now: float) -> float:
+        """Our calls per second."""
+        recent = takewhile(lambda minute: minute[0] > now - PACE, reversed(self._minutes))
+        return sum(calls for _, calls in recent) / PACE
+
+    def _everybodys_pace(self, now: float) -> float:
+        """Calls per second of all who share the day, by what remained; 0.0 before a minute is over."""
+        if not self._heard or now < self._heard[0][0] + MINUTE:
+            return 0.0
+        since, remained = self._heard[0]
+        return max(0, remained - self._remaining) / (now - since)
 
     def sentence(self, now: float, stamp: datetime) -> str | None:
         """What a person needs to know where little is left; None where much is, or nobody knows."""
