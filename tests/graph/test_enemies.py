@@ -368,3 +368,18 @@ async def test_a_refused_look_up_of_targets_is_never_taken_for_success():
         fates = await hubspot.carry(batch_of(*orders))
 
     assert not any(isinstance(fate.rest, Applied) for fate in fates), fates
+
+
+@pytest.mark.parametrize("way", ["associations", "dissociations"])
+async def test_an_object_type_that_the_account_does_not_have_is_refused_and_holds_up_nobody(way):
+    async with stand() as hubspot:
+        await hubspot.post("/crm/v3/objects/contacts", {"properties": {"email": "mia@example.com"}})
+        bad = {way: [{"to": "2-123456", "by": "hs_object_id", "value": "5"}]}
+        good = {"associations": [{"to": "contact", "by": "email", "value": "mia@example.com"}]}
+        refused, fine = await hubspot.carry(batch_of(slot(bad, "A-1"), slot(good, "A-2")))
+
+        assert isinstance(refused.rest, Rejected), refused
+        assert refused.rest.reason.code is Code.ASSOCIATION_REFUSED
+        assert "no object type 2-123456" in refused.rest.reason.message
+        assert refused.progress.written
+        assert isinstance(fine.rest, Applied), fine

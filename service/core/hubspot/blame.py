@@ -74,7 +74,7 @@ def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
         known = Code.ID_PROPERTY_NOT_UNIQUE, _NOT_UNIQUE
     if known is None and _lacks(said, id_property):
         known = Code.ID_PROPERTY_NOT_UNIQUE, _NO_PROPERTY
-    if known is None and (_UNKNOWN_TYPE.fullmatch(said.message) or _no_endpoint(said, status)):
+    if known is None and (is_unknown_type(said) or _no_endpoint(said, status)):
         known = Code.ENDPOINT_UNKNOWN, _NO_ENDPOINT
     if known is None:
         return None
@@ -83,6 +83,11 @@ def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
         advice = f"the app lacks a scope: grant it one or more of {', '.join(said.scopes)}"
     message = f"{advice} (HubSpot: {said.message})" if said.message else advice
     return Halted(Reason(code, message, status, said.category, said.correlation_id))
+
+
+def is_unknown_type(said: Problem) -> bool:
+    """Whether HubSpot says that it has no such type of record."""
+    return _UNKNOWN_TYPE.fullmatch(said.message) is not None
 
 
 def _is_about_the_id_property(said: Problem, id_property: str) -> bool:

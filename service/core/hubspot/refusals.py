@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from service.core.events.order_event import ORDERS
 from service.core.hubspot import blame
 from service.core.hubspot.answers import BatchReply, NoReply, Problem
 from service.core.hubspot.day import OURS
@@ -25,6 +26,8 @@ LONG = 60.0
 _BODY_SHOWN = 200
 _WORDLESS: Final = frozenset({401, 404, 405, 408, 410, 413, 414, 423, 429, 477})  # say it by status
 _OURS: Final = ("Invalid input JSON", "Invalid JSON input")
+# Any other type of record is one that an event links to, and the event's affair.
+_OUR_TYPES: Final = frozenset({ORDERS, "line_items"})
 # About the records, if not the set-up.
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 414, 422})
 
@@ -52,6 +55,10 @@ def _set_up(said: Problem, status: int, call: Call) -> Halted | Rejected | None:
         return None
     if halted.reason.code is Code.ID_PROPERTY_NOT_UNIQUE and call.where.chosen:
         return Rejected(halted.reason)
+    kind = call.where.to or call.where.object
+    if blame.is_unknown_type(said) and kind not in _OUR_TYPES:
+        message = f"HubSpot has no object type {kind} in this account ({said.message})"
+        return Rejected(replace(halted.reason, code=Code.ASSOCIATION_REFUSED, message=message))
     return replace(halted, where=call.where)
 
 
