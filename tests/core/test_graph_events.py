@@ -166,3 +166,24 @@ def test_a_create_needs_a_key_of_the_producers():
     assert set(faults({"properties": {}, "id_property": "hs_object_id"}, "create")) == {
         "data.id_property"
     }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"id_property": "hs_object_id", "properties": {"a": 1}},
+        {},
+        {"pipeline": "Order pipeline"},
+        {"associations": [MIA, MIA]},
+        {"properties": {"a": []}},
+    ],
+    ids=["subject of letters", "nothing at all", "contradiction", "a link twice", "a bad value"],
+)
+def test_whose_a_malformed_event_is_stays_known_whichever_fault_it_has(data):
+    """Without id and subject its producer would never learn of it."""
+    made = document("upsert") | {"data": data}
+    read = parse(delivery(orjson.dumps(made)), ID_PROPERTY)
+
+    assert isinstance(read, Malformed)
+    known = read.identity
+    assert (known.id, known.source, known.subject) == (made["id"], made["source"], made["subject"])

@@ -99,7 +99,10 @@ def parse(delivery: Delivery, id_property: str) -> Contribution | Malformed:
         if code is Code.INVALID_EVENT:
             faults = _together(faults, document)
     except _Unreadable as error:
-        document = document if document is not None else _attributes(delivery)
+        if document is None:
+            # Of a structured event that was read; nothing else ends here with this code and no document.
+            was_read = error.code is Code.INVALID_EVENT and _is_structured(delivery)
+            document = leniently(delivery.body) if was_read else _attributes(delivery)
         code, faults = error.code, error.faults
     return Malformed(delivery, code, faults, identity_of(document))
 
