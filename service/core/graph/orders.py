@@ -18,6 +18,7 @@ from service.core.graph.link_types import PLAIN
 from service.core.graph.steps import Reply, Step, each_alone
 from service.core.graph.work import Work
 from service.core.hubspot import calls, lookups, staleness
+from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.calls import BatchCall, Record
 from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, moment
@@ -65,10 +66,11 @@ def write_orders(
     if batch.operation is not Operation.CREATE:
         yield from _write(left, record, encode, judging.of_records)
         return
-    yield from _look_for_own(left, batch.id_property, values)
+    yield from _look_for_own([w for w in left if _doubtful(w)], batch.id_property, values)
     left = _unwritten(left)
-    plain = yield from _create_linked(left, record, encode, {w: links(w) for w in left})
-    yield from _write(plain, record, encode, _of_creates)
+    plain, unclear = yield from _create_linked(left, record, encode, {w: links(w) for w in left})
+    yield from _look_for_own(unclear, batch.id_property, values)
+    yield from _write(_unwritten(plain), record, encode, _of_creates)
     yield from _name_holders([work for work in left if _conflicts(work)], batch.id_property)
 
 
@@ -90,21 +92,31 @@ def _create_linked(
     record: Callable[[Work], Record],
     encode: Encode,
     links: Mapping[Work, Inline],
-) -> Step[list[Work]]:
-    """Create them with their links; whoever is refused, for anything but a taken key, is left to be created without."""
+) -> Step[tuple[list[Work], list[Work]]]:
+    """Create them with their links; whoever is refused, for anything but a taken key, is left to be created without.
+
+    The second list holds those of them whom a 2xx refuses: whether an order is made beside an error about its link is
+    not documented.
+    """
     if not any(links.values()):
-        return list(works)
+        return list(works), []
     refused: list[Work] = []
+    unclear: list[Work] = []
     for some in calls.portions(works, RECORDS):
         call = encode([(work, _linked(record(work), links[work])) for work in some])
         (reply,) = yield (call,)
         for work, verdict in zip(some, _of_creates(call, reply), strict=True):
             if _links_may_be_why(verdict):
                 refused.append(work)
+                unclear += [work] if links[work] and _speaks_of_each(reply) else []
                 continue
             _note(work, verdict)
             work.inline = frozenset(links[work])
-    return refused
+    return refused, unclear
+
+
+def _speaks_of_each(reply: Reply) -> bool:
+    return isinstance(reply, BatchReply) and reply.accepted
 
 
 def _links_may_be_why(verdict: Verdict) -> bool:
@@ -187,8 +199,7 @@ def _look_for_own(
     works: Sequence[Work], id_property: str, values: Callable[[Work], dict[str, str]]
 ) -> Step[None]:
     """Creates that may have been carried out already: HubSpot is asked before anything is concluded."""
-    doubtful = [work for work in works if _doubtful(work)]
-    for some in calls.portions(doubtful, HISTORIES):
+    for some in calls.portions(works, HISTORIES):
         wanted = {name for work in some for name in values(work)}
         call = calls.chosen(
             calls.find(
