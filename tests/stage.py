@@ -23,7 +23,7 @@ from service.core.hubspot.budget import BudgetPolicy
 from service.core.outgoing import Outgoing
 from service.core.policies import Policies
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.hubspot.client import HubSpot
 from service.hubspot.token import StaticToken, Token
 from service.settings.config import HELD_AT_MOST

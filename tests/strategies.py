@@ -18,7 +18,7 @@ from service.core.events.order_event import STRUCTURED, Operation
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Refused, Rejected, Retryable
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot, coalesce, slot_of
 
 STAMP = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

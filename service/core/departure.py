@@ -10,7 +10,7 @@ from service.core.hubspot.pauses import Doubt, Pause
 from service.core.hubspot.verdicts import Fate, Partly, Verdict
 from service.core.settlement.closing import Closing
 from service.core.settlement.retries import Step
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 # Seconds. A call takes its timeout at most, a closed budget opens after a minute, a lease that is not
 # renewed ends its channel: nothing takes a tenth of this, unless nobody wakes who waits for it.

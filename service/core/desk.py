@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
-from typing import Final, assert_never
+from typing import assert_never
 
 from service.core.departure import Departure, Judgement, Stuck, oldest, progressed, stuck
 from service.core.events.deliveries import Delivery
@@ -39,23 +39,19 @@ from service.core.intake.custody import Custody
 from service.core.intake.gate import Close, Gate, Open, ProbeFailed, Resumed, Standing, Wait
 from service.core.intake.handover import Handover
 from service.core.intake.repeats import Fresh, Held, Repeats
-from service.core.intake.sequences import Sequences
+from service.core.intake.sequences import REACH, Sequences
 from service.core.outgoing import Outgoing
 from service.core.policies import Policies
 from service.core.reasons import Reason
 from service.core.settlement.closing import Answers, Closing
 from service.core.settlement.outcomes import conclude
 from service.core.settlement.retries import NEVER, Finish, PutBack, decide
-from service.core.waiting.backlog import Backlog, Batch
-from service.core.waiting.bulk import Bulk
+from service.core.waiting.backlog import Backlog
+from service.core.waiting.batch import Batch
+from service.core.waiting.bulk import Bulk, next_due, take
 from service.core.waiting.poison import Poison
 from service.core.waiting.slots import Slot, slot_of, without_epochs
 from service.core.waiting.spare import Ask, idle
-
-# Remembered for repeats; about 3 KB each.
-OUTCOMES: Final = 5_000
-# orders' sequences; deliveries, for takeovers.
-REMEMBERED: Final = 10_000
 
 Read = Contribution | Malformed | Suspected
 
@@ -68,9 +64,9 @@ class Desk:
         self._policies, self._name = policies, name
         self._custody = Custody()
         self._crashes = Crashes()
-        self._handover = Handover(policies.overlap, REMEMBERED)
-        self._sequences = Sequences(REMEMBERED)
-        self._repeats = Repeats(OUTCOMES)
+        self._handover = Handover(policies.overlap, REACH)
+        self._sequences = Sequences()
+        self._repeats = Repeats()
         self._account = Account(policies.id_property, policies.line_id_property)
         self._directory = Directory()
         self._poison = Poison()
@@ -78,9 +74,8 @@ class Desk:
         self._bulk = Bulk(self._backlog.busy)
         self.gate = Gate(policies.longest)
         self._answers = Answers()
-        # In the order of their departure.
+        # Both in the order of their beginning.
         self._out: dict[int, Departure] = {}
-        # In the order of their beginning.
         self._closing: dict[int, Closing] = {}
         self._numbers, self._companies = count(1), count(1)
         self._deadline: float | None = None
@@ -104,8 +99,7 @@ class Desk:
     def arrive(self, delivery: Delivery, now: float) -> Sequence[Read]:
         """One delivery. Never fails: its faults are its own outcome. Returns what was read."""
         if self._deadline is not None:
-            # stopping: it goes back to the queue with its channel.
-            return ()
+            return ()  # it goes back to the queue with its channel
         self._custody.arrive(delivery, now)
         suspected = delivery.redelivered and self._crashes.suspects(delivery)
         calm = self._crashes.calm
@@ -167,16 +161,12 @@ class Desk:
         if self._deadline is not None and self.done(now):
             return None
         left = FOREVER if self._deadline is None else self._deadline - now
-        due = self._next_due(now, spare) if self.gate.reason is None else FOREVER
+        due = FOREVER if self.gate.reason else next_due(self._backlog, self._bulk, now, spare)
         return min(left, due - now if due > now else line(now))
-
-    def _next_due(self, now: float, spare: Ask) -> float:
-        due = self._backlog.next_due(now, spare)
-        return min(FOREVER if due is None else due, self._bulk.due(now, spare))
 
     def depart(self, now: float, spare: Ask = idle) -> Departure | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
-        batch = self._take(now, spare) if self.gate.reason is None else None
+        batch = take(self._backlog, self._bulk, now, spare) if self.gate.reason is None else None
         if batch is None:
             return None
         number = next(self._numbers)
@@ -185,17 +175,6 @@ class Desk:
         flow = flow_for(batch, name, self._account, self._directory, now, overtaken)
         departure = self._out[number] = Departure(number, batch, flow, now)
         return departure
-
-    def _take(self, now: float, spare: Ask) -> Batch | None:
-        """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
-        if self._bulk.owed(now, spare) and (slots := self._bulk.take(now, spare)):
-            return self._backlog.carry(slots)
-        if (live := self._backlog.take(now, spare)) is not None:
-            self._bulk.live(now)
-            return live
-        if self._bulk.due(now, spare) <= now and (slots := self._bulk.take(now, spare)):
-            return self._backlog.carry(slots)
-        return None
 
     def permits(self, departure: Departure) -> bool:
         """Whether its next call may start: nothing of the batch went back to the broker."""
@@ -270,8 +249,10 @@ class Desk:
                 self._sequences.applied(finish.slot.contributions)
         settlements = [s for finish in finished for s in conclude(finish, size, stamp)]
         ours = tuple(s for s in settlements if s.delivery.epoch in self._custody.channels)
+        if not finished:
+            return None
         closing = Closing(next(self._numbers), now, ours, (), finished)
-        return self._begin(closing) if finished else None
+        return self._closing.setdefault(closing.number, closing)
 
     @property
     def answerable(self) -> bool:
@@ -282,7 +263,8 @@ class Desk:
         """What needs no call, if there is any."""
         if not self.answerable:
             return None
-        return self._begin(self._answers.take(next(self._numbers), now, stamp))
+        closing = self._answers.take(next(self._numbers), now, stamp)
+        return self._closing.setdefault(closing.number, closing)
 
     def settled(self, closing: Closing, now: float) -> Sequence[Read]:
         """Its messages are confirmed and its deliveries acked: the lanes go on. Told once."""
@@ -303,10 +285,6 @@ class Desk:
         self._custody.settle(deliveries)
         self._crashes.settle(deliveries)
         return self._advance(now)
-
-    def _begin(self, closing: Closing) -> Closing:
-        self._closing[closing.number] = closing
-        return closing
 
     # --- the gate and the end -------------------------------------------------------------------------
 
@@ -334,11 +312,10 @@ class Desk:
         """Stopping, and nothing is left that could be settled before the grace is over."""
         if self._deadline is None:
             return False
-        if now >= self._deadline:
-            return True
-        if self._out or self._closing or self.answerable:
-            return False
-        return self._next_due(now, idle) > self._deadline or self.gate.reason is not None
+        waited_for = self._out or self._closing or self.answerable
+        due = next_due(self._backlog, self._bulk, now, idle)
+        later = due > self._deadline or self.gate.reason is not None
+        return now >= self._deadline or (later and not waited_for)
 
     def stuck(self, now: float) -> Iterator[Stuck]:
         """What has been under way for longer than anything may be."""

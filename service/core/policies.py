@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 
 
 @dataclass(frozen=True, slots=True)

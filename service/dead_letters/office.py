@@ -28,14 +28,13 @@ from service.dead_letters.replaying import Sending, put_back, set_aside
 from service.dead_letters.rows import Rows
 from service.dead_letters.sender import NotSentError, Sender, sending
 from service.dead_letters.staging import Staging, left_aside, staging
+from service.dead_letters.unanswered import Unanswered
 from service.settings.rabbitmq import RabbitMQ
 
 Say = Callable[[str], None]
 # Seconds that a replay holds letters before it sweeps the queue instead: a broker's consumer_timeout is
 # 30 minutes unless somebody lowered it, and half of the shortest that anybody should set is more than this.
 BRIEF: Final = 8.0
-# Letters of the broker's that one look answers.
-ANSWERED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ class Office:
     def _wished(self, wishes: Wishes) -> Wishes:
         return replace(wishes, id_property=self.id_property, inputs=self.inputs)
 
-    async def _answer(self, waiting: "Unanswered", looker: Looker, say: Say) -> None:
+    async def _answer(self, waiting: Unanswered, looker: Looker, say: Say) -> None:
         """Tell the producers of what the broker took past us, once.
 
         Each gets its outcome, and its letter the headers of ours that say what happened: from then on it
@@ -249,7 +248,7 @@ class Office:
         return Replay(self.outcomes_exchange, told.routing_key, told.body, {}, like)
 
     async def _matching(
-        self, looker: Looker, wanted: Sieve, waiting: "Unanswered", say: Say
+        self, looker: Looker, wanted: Sieve, waiting: Unanswered, say: Say
     ) -> AsyncIterator[FoundLetter]:
         """The letters that are meant; at the end, which words of the filters none of them has."""
         unmatched = Unmatched(wanted)
@@ -287,15 +286,3 @@ class Office:
     async def _staging(self) -> AsyncIterator[Staging]:
         async with staging(self.url, self.queue, self.id_property) as aside:
             yield aside
-
-
-class Unanswered:
-    """Letters whose events were taken past us by the broker, the first of them."""
-
-    def __init__(self) -> None:
-        self.letters: list[FoundLetter] = []
-
-    def note(self, found: FoundLetter) -> None:
-        """One letter that is held."""
-        if len(self.letters) < ANSWERED and unanswered(found.delivery, found.letter):
-            self.letters.append(found)

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.settings.hubspot import HubSpotSettings, Identifying
 from service.settings.misconfiguration import (
     PREFIX,

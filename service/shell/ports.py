@@ -10,7 +10,7 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.requests import Call
 from service.core.outgoing import Outgoing
 from service.core.settlement.outcomes import Settlement
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 
 async def _at_once() -> None:

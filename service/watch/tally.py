@@ -22,7 +22,7 @@ from service.core.settlement.closing import Closing
 from service.core.settlement.outcome import Status
 from service.core.settlement.outcomes import Settlement
 from service.core.settlement.retries import PutBack, Step
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.watch.metrics import MALFORMED, NO_REASON, Metrics
 
 log = structlog.get_logger(__name__)

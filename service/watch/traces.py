@@ -33,7 +33,7 @@ from service.core.events.events import Contribution
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.requests import Call
 from service.core.outgoing import Outgoing
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.watch.version import installed
 
 Send = Callable[[Call], Awaitable[BatchReply | NoReply]]

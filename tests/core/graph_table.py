@@ -20,7 +20,7 @@ from service.core.hubspot.pauses import Doubt, Pulse
 from service.core.hubspot.requests import Call, ListCall
 from service.core.hubspot.verdicts import Fate, Partly, Verdict
 from service.core.settlement.retries import RetryPolicy, decide
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.parts import Part
 from tests.strategies import ID_PROPERTY, batch, graph_contribution, slot
 

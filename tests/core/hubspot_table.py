@@ -25,7 +25,7 @@ from service.core.hubspot.verdicts import (
     Verdict,
 )
 from service.core.settlement.retries import Exhausted, Finish, PutBack, RetryPolicy, Step, decide
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from tests.core import graph_table
 from tests.strategies import ID_PROPERTY, batch, contribution, slot
 

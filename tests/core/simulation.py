@@ -30,7 +30,7 @@ from service.core.intake.gate import Close, Open, Wait
 from service.core.policies import Policies
 from service.core.settlement.closing import Closing
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from tests.core.books import Books, places
 from tests.core.broker import Broker, Channel
 from tests.core.hubspot import ROUGH, Faults, HubSpot

@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service.core.events.order_event import Operation
-from service.core.waiting.backlog import (
-    BUSY,
-    CALL_BYTES,
-    GAP,
-    HISTORIES,
-    PATIENCE,
-    TRIES,
-    Backlog,
-    BatchPolicy,
-)
+from service.core.waiting.backlog import BUSY, CALL_BYTES, GAP, HISTORIES, PATIENCE, TRIES, Backlog
+from service.core.waiting.batch import BatchPolicy
 from service.core.waiting.slots import coalesce, separate, slot_of
 from service.core.waiting.spare import Spare
 from tests.strategies import OPERATIONS, VALUES, contribution

@@ -19,7 +19,7 @@ from service.core.intake.gate import Resumed, Standing, Wait
 from service.core.policies import Policies
 from service.core.reasons import Code, Reason
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from tests.strategies import ID_PROPERTY, STAMP, delivery, document
 
 POLICIES = Policies(

@@ -19,7 +19,8 @@ from service.core.letters.letters import key, sent_as, unanswered
 from service.core.letters.letters import read as read_letter
 from service.core.reasons import Code, Reason
 from service.core.settlement.receipts import failed_part, receipt
-from service.core.waiting.backlog import Backlog, BatchPolicy
+from service.core.waiting.backlog import Backlog
+from service.core.waiting.batch import BatchPolicy
 from service.core.waiting.claims import overtaken_by
 from service.core.waiting.parts import Part, PartStatus, Progress
 from service.core.waiting.slots import coalesce, slot_of

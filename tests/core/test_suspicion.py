@@ -13,7 +13,8 @@ from service.core.hubspot.suspicion import ALONE, LAST, LONESOME
 from service.core.hubspot.verdicts import Applied, Cause, Halted, Rejected, Retryable, Verdict
 from service.core.reasons import Code, Reason
 from service.core.settlement.retries import NEVER, Exhausted, Finish, PutBack, RetryPolicy, decide
-from service.core.waiting.backlog import Backlog, Batch, BatchPolicy
+from service.core.waiting.backlog import Backlog
+from service.core.waiting.batch import Batch, BatchPolicy
 from tests.strategies import batch, contribution, slot
 
 SCOPE = Halted(Reason(Code.SCOPE_MISSING, "the app lacks a scope", 403, "MISSING_SCOPES"))

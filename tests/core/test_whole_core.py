@@ -13,7 +13,7 @@ import pytest
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.outcome import Status
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from tests.core.hubspot import CALM, ROUGH, Faults
 from tests.core.simulation import LONGEST, TICK, Simulation, Traffic
 from tests.strategies import document

@@ -11,7 +11,7 @@ from service.core.graph.directory import Directory
 from service.core.graph.order_flow import Account, complete
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.requests import Call
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot
 from service.hubspot.client import HubSpot
 from service.hubspot.token import StaticToken

@@ -8,7 +8,7 @@ import pytest
 from service.contract import reference
 from service.core.hubspot.budget import BudgetPolicy
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.settings.config import ALL, BrokerSettings, Settings
 from service.settings.misconfiguration import ConfigurationError
 

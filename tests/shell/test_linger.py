@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from service.core.hubspot.budget import BudgetPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.twin import TwinOptions
 from tests import virtual_time
 from tests.stage import event, stage, until

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from service.core.settlement.retries import RetryPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.demo.samples import samples
 from service.hubspot.token import StaticToken
 from service.twin import Rule, TwinOptions, parse_fault

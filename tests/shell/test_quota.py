@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.core.hubspot.budget import BudgetPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.twin import TwinOptions
 from tests import virtual_time
 from tests.stage import event, stage

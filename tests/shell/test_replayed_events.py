@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from service.core.hubspot.budget import BudgetPolicy
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.twin import TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import EPOCH, PORTAL, Stage, stage, until

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.core.waiting.backlog import BatchPolicy
+from service.core.waiting.batch import BatchPolicy
 from service.twin import TwinOptions, parse_fault
 from tests import virtual_time
 from tests.stage import event, stage, until

@@ -9,7 +9,7 @@ from service.core.graph.order_flow import Account, archive, complete
 from service.core.graph.steps import Step
 from service.core.hubspot import flows
 from service.core.hubspot.verdicts import Fate, Stale, Verdict
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 
 def flow_for(

@@ -39,7 +39,7 @@ from service.core.graph.targets import find_targets, make_targets, settle_missin
 from service.core.graph.work import Work
 from service.core.hubspot.verdicts import Fate, Rejected, Verdict
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot
 
 

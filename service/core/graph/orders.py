@@ -32,7 +32,8 @@ from service.core.hubspot.verdicts import (
     Verdict,
 )
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import HISTORIES, Batch
+from service.core.waiting.backlog import HISTORIES
+from service.core.waiting.batch import Batch
 
 RECORDS: Final = 100  # per call
 # A producer's clock may run ahead of HubSpot's.

@@ -51,11 +51,11 @@ The budget never sleeps. It says how long to wait. Everything is measured in tes
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.arrivals import PROMPT, Arrivals
-from service.core.hubspot.limits import Limits, limits_of
+from service.core.hubspot.limits import Limits, News, limits_of
 from service.core.hubspot.neighbours import Neighbours
 from service.core.hubspot.places import FOREVER, Answered, Places
 from service.core.hubspot.strangers import OLD, Strangers
@@ -85,15 +85,6 @@ class BudgetPolicy:
     daily: int | None = None
 
 
-class _News(NamedTuple):
-    """The latest header that says what remains; `left` and `back` are its call's."""
-
-    left: float
-    back: float
-    remaining: int
-    uncounted: int  # calls of ours that it may not have counted
-
-
 class Budget:
     """Permission to call, over time."""
 
@@ -107,7 +98,7 @@ class Budget:
         self._neighbours = Neighbours()
         self._strangers = Strangers()
         self._answered = False  # any call, ever
-        self._news: _News | None = None
+        self._news: News | None = None
         self._room = 0  # free places in the most hopeful reading of the news
         self._heard_at = -FOREVER
         self._closed_until = 0.0
@@ -164,7 +155,7 @@ class Budget:
 
     def refused(self, after: float | None, now: float) -> None:
         """A 429: the window is full, whoever filled it. Closed for `after` where it says so."""
-        self._news = self._news or _News(now, now, 0, 0)
+        self._news = self._news or News(now, now, 0, 0)
         self._room = min(self._room, 0)
         self._refused_at = now
         self._arrivals.doubt()
@@ -193,17 +184,17 @@ class Budget:
         margin = self._neighbours.margin(self.limit)
         return self.used < self.limit - margin and self._room > max(0, margin - 1)
 
-    def _among_neighbours(self, news: _News, now: float) -> bool:
+    def _among_neighbours(self, news: News, now: float) -> bool:
         others, fresh = self._neighbours, self._fresh(now)
         return (others.claim and fresh) or (others.retake and (fresh or self._alone(news, now)))
 
-    def _among_strangers(self, news: _News, now: float) -> bool:
+    def _among_strangers(self, news: News, now: float) -> bool:
         alone = self._alone(news, now)
         if self._strangers.room(now, alone=alone, fresh=now <= news.back + OLD * self.window):
             return True
         return alone and now >= self._stale_at(news)
 
-    def _probe_at(self, news: _News) -> float:
+    def _probe_at(self, news: News) -> float:
         """When a lone call may ask for news, whatever the latest say."""
         free, others = news.remaining - news.uncounted, self._neighbours
         if free <= others.margin(self.limit):
@@ -211,15 +202,15 @@ class Budget:
         part = PROBE if free >= others.kept(self.limit, self.used) else BLIND
         return max(self._places.latest, self._refused_at) + part * self.window
 
-    def _stale_at(self, news: _News) -> float:
+    def _stale_at(self, news: News) -> float:
         """When the news is too old to forbid a lone call."""
         return max(news.back, self._refused_at) + self.window
 
-    def _alone(self, news: _News, now: float) -> bool:
+    def _alone(self, news: News, now: float) -> bool:
         """Whether nothing is on its way, or for so long that it holds up no others."""
         return not self._places.in_flight or now >= self._hangs_at(news)
 
-    def _hangs_at(self, news: _News) -> float:
+    def _hangs_at(self, news: News) -> float:
         return self._places.latest + max(OLD * self.window, 2 * (news.back - news.left))
 
     def _fresh(self, now: float) -> bool:
@@ -246,7 +237,7 @@ class Budget:
             moments += self._looks(self._news, now)
         return min((moment - now for moment in moments if moment > now), default=FOREVER)
 
-    def _looks(self, news: _News, now: float) -> list[float]:
+    def _looks(self, news: News, now: float) -> list[float]:
         """Moments at which it is looked again whether there is a place."""
         if self._strangers.there(now):
             looks = [self._stale_at(news), self._strangers.rested_at]
@@ -283,7 +274,7 @@ class Budget:
         ours, arrivals, others = self._places, self._arrivals, self._neighbours
         since = arrivals.uncounted_since(left, now)
         uncounted = ours.left_after(since, left)
-        self._news, self._room = _News(left, now, remaining, uncounted), remaining
+        self._news, self._room = News(left, now, remaining, uncounted), remaining
         self._strangers.hear(remaining - uncounted)
         counted_at = now if arrivals.counts_until_answered else left
         # Places that we have taken again since then were free in it.

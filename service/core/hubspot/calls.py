@@ -21,7 +21,7 @@ from service.core.events.order_event import ORDERS, RECORD_ID, Operation
 from service.core.hubspot.answers import Problem, name_of
 from service.core.hubspot.associations import LinkType
 from service.core.hubspot.verdicts import Where
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 T = TypeVar("T")
 WriteEndpoint = Literal["create", "upsert", "update"]

@@ -19,7 +19,7 @@ from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding
 from service.core.hubspot.verdicts import Applied, Stale, Verdict
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot
 
 Flow = Generator[BatchCall, BatchReply | NoReply, tuple[Verdict, ...]]

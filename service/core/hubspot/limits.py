@@ -24,6 +24,15 @@ class Limits(NamedTuple):
     daily_remaining: int | None
 
 
+class News(NamedTuple):
+    """The latest header that says what remains; `left` and `back` are its call's."""
+
+    left: float
+    back: float
+    remaining: int
+    uncounted: int  # calls of ours that it may not have counted
+
+
 def limits_of(headers: Mapping[str, str]) -> Limits:
     """Read the headers of an answer, whose names are in lower case."""
     interval = _number(headers, "interval-milliseconds")

@@ -27,7 +27,7 @@ from service.core.hubspot.verdicts import (
     Where,
 )
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 OUTAGE_CALLS: Final = (
     # Failed calls in a row after which a probe is asked, and so many more, the next.

@@ -40,7 +40,7 @@ from service.core.hubspot.verdicts import (
     Where,
 )
 from service.core.reasons import Code, Reason
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 # orders, each in a call of its own: then it is everybody's.
 ALONE: Final = 4

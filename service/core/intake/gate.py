@@ -23,7 +23,7 @@ from service.core.hubspot.places import FOREVER
 from service.core.hubspot.verdicts import Verdict, Where
 from service.core.intake.custody import Custody
 from service.core.reasons import Reason
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 
 # returns: a fifth of the broker's limit.
 WORN: Final = 10

@@ -12,11 +12,14 @@ place in the lane at once. Had it to wait for the call, newer events of the orde
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.core.events.events import Contribution
 from service.core.intake.memory import remember
 from service.core.outgoing import Outgoing
+
+# Outcomes; about 3 KB each.
+REACH: Final = 5_000
 
 Identified = tuple[str, str]
 
@@ -45,7 +48,7 @@ class _Holding:
 class Repeats:
     """The memory; `reach` = outcomes remembered, the oldest forgotten first."""
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int = REACH) -> None:
         self._reach = reach
         self._held: dict[Identified, _Holding] = {}
         self._ended: OrderedDict[tuple[Identified, int], _Ended] = OrderedDict()

@@ -11,12 +11,16 @@ when its turn comes, because the newer one may still fail.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from service.core.events.events import Contribution
 from service.core.events.order_event import Order
 from service.core.hubspot.verdicts import Stale
 from service.core.intake.memory import remember
 from service.core.waiting.slots import Slot
+
+# Lines, one for each order.
+REACH: Final = 10_000
 
 # Source and order: within it, sequences count.
 _Line = tuple[str, Order]
@@ -25,7 +29,7 @@ _Line = tuple[str, Order]
 class Sequences:
     """The memory; `reach` = lines remembered, the oldest forgotten first."""
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int = REACH) -> None:
         self._reach = reach
         self._arrived: OrderedDict[_Line, str] = OrderedDict()
         # The newest sequence and its event's id.

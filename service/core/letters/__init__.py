@@ -11,5 +11,7 @@ Its modules:
     effects       what a mend does to the letters of a plan
     splices       a JSON document with some members changed, and every other byte as it was
     replays       what is sent for a dead letter, in which steps, and when to stop
+    entry         one entry of the runbook
+    condemnations  what is to be done about each reason for which an event is a dead letter
     runbook       what is to be done about each reason
 """

@@ -27,7 +27,7 @@ from service.core.hubspot.verdicts import (
     Stale,
     Verdict,
 )
-from service.core.waiting.backlog import Batch
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot, separate
 
 # seconds; doubles with every failure.

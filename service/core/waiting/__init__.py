@@ -9,5 +9,7 @@ Its modules:
     bulk      what gives way to the live: it waits beside the lanes
     spare     what HubSpot's quota leaves at a moment
     poison    how many of a refused call are tried next, and the rate of what is refused
+    batch     slots that leave together, and why they leave now
+    berths    where slots wait: lanes, and the heads that could share a call
     backlog  Slots over time -> Batch
 """

@@ -12,70 +12,16 @@ exactly one berth: the heads that could share a call.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from service.core.events.events import Contribution
-from service.core.events.order_event import Operation, Order
+from service.core.events.order_event import Order
+from service.core.waiting.batch import Batch, BatchPolicy, Trigger
+from service.core.waiting.berths import Berth, Coming, Head, Lane, berth_of
 from service.core.waiting.slots import Slot, acquitted, coalesce, forgiven, slot_of, without_epochs
 from service.core.waiting.spare import AT_LAST, Ask, Spare, idle
-
-Trigger = Literal["size", "linger", "early", "drain", "retry", "bulk"]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPolicy:
-    """When a batch leaves."""
-
-    # records; HubSpot takes no more than 100 a call.
-    size: int = 100
-    # Seconds that a slot may wait for company.
-    linger: float = 0.25
-    # Seconds between two batches of what came out of the dead letters.
-    replay_pace: float = 1.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """1 to `size` slots of distinct orders, one operation, one identifying property."""
-
-    operation: Operation
-    id_property: str
-    company: int
-    slots: tuple[Slot, ...]
-    trigger: Trigger
-
-    @property
-    def complete(self) -> bool:
-        """Whether its orders come with lines, links or a stage."""
-        return any(slot.complete for slot in self.slots)
-
-
-class _Berth(NamedTuple):
-    operation: Operation
-    id_property: str
-    company: int
-    checked: bool
-    complete: bool
-    suspected: bool
-
-
-class _Waiting(NamedTuple):
-    due: float
-    # Ties break in the order of arrival.
-    arrival: int
-    order: Order
-
-
-@dataclass(slots=True)
-class _Lane:
-    slots: deque[Slot] = field(default_factory=deque)
-    travelling: bool = False
-    # In which it travels.
-    company: int = 0
-
 
 # Seconds without an arrival after which no company is in sight: a burst comes in one reading of the socket.
 GAP: Final = 0.005
@@ -106,14 +52,14 @@ class Backlog:
     def __init__(self, policy: BatchPolicy, part: Callable[[int], int] = _half) -> None:
         """`part`: how many of so many suspected slots travel at a time."""
         self._policy, self._part = policy, part
-        self._lanes: dict[Order, _Lane] = {}
-        self._berths: dict[_Berth, list[_Waiting]] = {}
+        self._lanes: dict[Order, Lane] = {}
+        self._berths: dict[Berth, list[Head]] = {}
         # Heads that are not to be tried before a time.
-        self._delayed: list[_Waiting] = []
+        self._delayed: list[Head] = []
         # Slots in flight by company: what one of them meets decides about the rest.
         self._companions: Counter[int] = Counter()
         # Slots that come up when what is in flight lands.
-        self._coming: Counter[_Berth] = Counter()
+        self._coming = Coming()
         self._arrivals = 0
         self._draining = False
         self._busy_until = 0.0
@@ -132,7 +78,7 @@ class Backlog:
         self._came = now
         lane = self._lanes.get(contribution.order)
         if lane is None:
-            lane = self._lanes[contribution.order] = _Lane()
+            lane = self._lanes[contribution.order] = Lane()
         alike = bool(lane.slots) and lane.slots[-1].not_before == not_before
         if alike and (merged := coalesce(lane.slots[-1], contribution)) is not None:
             self._replace_last(lane, merged)
@@ -142,16 +88,14 @@ class Backlog:
         if len(lane.slots) == 1 and not lane.travelling:
             self._moor(slot)
         elif len(lane.slots) == 1:
-            self._coming[_berth_of(slot)] += 1
+            self._coming.more(slot)
 
-    def _replace_last(self, lane: _Lane, merged: Slot) -> None:
+    def _replace_last(self, lane: Lane, merged: Slot) -> None:
         """A plain slot that takes in a complete order's event comes up in another berth."""
         before, lane.slots[-1] = lane.slots[-1], merged
         if lane.travelling and len(lane.slots) == 1 and before.complete != merged.complete:
-            self._coming[_berth_of(merged)] += 1
-            self._coming[_berth_of(before)] -= 1
-            if not self._coming[_berth_of(before)]:
-                del self._coming[_berth_of(before)]
+            self._coming.more(merged)
+            self._coming.less(before)
 
     def busy(self, order: Order) -> bool:
         """Whether anything of the order waits here or is in flight."""
@@ -160,7 +104,7 @@ class Backlog:
     def carry(self, slots: tuple[Slot, ...]) -> Batch:
         """A batch of slots that waited elsewhere, alike, of orders that are not busy; in flight from here on."""
         for slot in slots:
-            self._lanes[slot.order] = _Lane(travelling=True, company=slot.company)
+            self._lanes[slot.order] = Lane(travelling=True, company=slot.company)
             self._companions[slot.company] += 1
             self.held += len(slot.contributions)
         self.in_flight += len(slots)
@@ -259,14 +203,11 @@ class Backlog:
         else:
             del self._lanes[order]
 
-    def _comes_no_more(self, lane: _Lane) -> None:
+    def _comes_no_more(self, lane: Lane) -> None:
         if lane.slots:
-            berth = _berth_of(lane.slots[0])
-            self._coming[berth] -= 1
-            if not self._coming[berth]:
-                del self._coming[berth]
+            self._coming.less(lane.slots[0])
 
-    def _due(self, berth: _Berth, heads: list[_Waiting], left: Spare) -> float:
+    def _due(self, berth: Berth, heads: list[Head], left: Spare) -> float:
         """When a partial batch leaves: after the linger; later while company is coming and calls are scarce.
 
         Company comes from behind what is in flight, and from the queue as long as full batches leave.
@@ -286,30 +227,30 @@ class Backlog:
         latest = due + (PATIENCE - 1) * self._policy.linger
         return min(latest, max(due, min(coming, left.early)))
 
-    def _open(self) -> Iterator[tuple[_Berth, list[_Waiting]]]:
+    def _open(self) -> Iterator[tuple[Berth, list[Head]]]:
         """The berths that may be left; of a suspected company one part travels at a time."""
         for berth, heads in self._berths.items():
             if not (berth.suspected and berth.company in self._companions):
                 yield berth, heads
 
-    def _most(self, berth: _Berth) -> int:
+    def _most(self, berth: Berth) -> int:
         """Orders in one batch. Complete ones share calls for up to 2,000 links, so that more of them travel."""
         return self._policy.size * (TOGETHER if berth.complete else 1)
 
-    def _full(self, berth: _Berth, heads: list[_Waiting]) -> bool:
+    def _full(self, berth: Berth, heads: list[Head]) -> bool:
         """Whether it leaves by size; what came out of the dead letters never does: it is paced."""
         return len(heads) >= self._most(berth) and not berth.checked
 
     def _moor(self, slot: Slot) -> None:
         self._arrivals += 1
         if slot.not_before > 0.0:
-            heappush(self._delayed, _Waiting(slot.not_before, self._arrivals, slot.order))
+            heappush(self._delayed, Head(slot.not_before, self._arrivals, slot.order))
             return
         due = slot.born if slot.sealed or slot.attempts else slot.born + self._policy.linger
-        self._berth(slot, _Waiting(due, self._arrivals, slot.order))
+        self._berth(slot, Head(due, self._arrivals, slot.order))
 
-    def _berth(self, slot: Slot, waiting: _Waiting) -> None:
-        berth = _berth_of(slot)
+    def _berth(self, slot: Slot, waiting: Head) -> None:
+        berth = berth_of(slot)
         heads = self._berths.get(berth)
         if heads is None:
             self._berths[berth] = [waiting]
@@ -321,7 +262,7 @@ class Backlog:
             waiting = heappop(self._delayed)
             self._berth(self._lanes[waiting.order].slots[0], waiting)
 
-    def _board(self, berth: _Berth, now: float) -> Batch:
+    def _board(self, berth: Berth, now: float) -> Batch:
         heads = self._berths[berth]
         trigger = self._trigger(berth, heads, now)
         slots: list[Slot] = []
@@ -337,7 +278,7 @@ class Backlog:
             lane.travelling, lane.company = True, berth.company
             slots.append(lane.slots.popleft())
             if lane.slots:
-                self._coming[_berth_of(lane.slots[0])] += 1
+                self._coming.more(lane.slots[0])
         if not heads:
             del self._berths[berth]
         self._companions[berth.company] += len(slots)
@@ -351,7 +292,7 @@ class Backlog:
         last = slots[min(len(slots), self._policy.size) - 1]
         return last.born - slots[0].born <= self._policy.linger
 
-    def _trigger(self, berth: _Berth, heads: list[_Waiting], now: float) -> Trigger:
+    def _trigger(self, berth: Berth, heads: list[Head], now: float) -> Trigger:
         if self._full(berth, heads):
             return "size"
         if self._draining and heads[0].due > now:
@@ -364,20 +305,9 @@ class Backlog:
         self._lanes = {
             order: lane for order, lane in self._lanes.items() if lane.slots or lane.travelling
         }
-        self._berths, self._delayed, self._coming = {}, [], Counter()
+        self._berths, self._delayed, self._coming = {}, [], Coming()
         for lane in self._lanes.values():
             if lane.slots and lane.travelling:
-                self._coming[_berth_of(lane.slots[0])] += 1
+                self._coming.more(lane.slots[0])
             elif lane.slots:
                 self._moor(lane.slots[0])
-
-
-def _berth_of(slot: Slot) -> _Berth:
-    return _Berth(
-        slot.operation,
-        slot.order.id_property,
-        slot.company,
-        slot.checked,
-        slot.complete,
-        slot.suspected,
-    )

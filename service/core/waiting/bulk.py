@@ -19,7 +19,8 @@ from math import inf
 from typing import Final
 
 from service.core.events.order_event import Order
-from service.core.waiting.backlog import CALL_BYTES, HISTORIES
+from service.core.waiting.backlog import CALL_BYTES, HISTORIES, Backlog
+from service.core.waiting.batch import Batch
 from service.core.waiting.slots import Slot, without_epochs
 from service.core.waiting.spare import AT_LAST, Ask
 
@@ -121,3 +122,21 @@ class Bulk:
 def _kind(slot: Slot) -> tuple[object, ...]:
     """What the slots of one batch share."""
     return slot.operation, slot.order.id_property, slot.complete, slot.checked
+
+
+def take(backlog: Backlog, bulk: Bulk, now: float, spare: Ask) -> Batch | None:
+    """Bulk's own tenth first, then what is live, then bulk where nobody else wants the call."""
+    if bulk.owed(now, spare) and (slots := bulk.take(now, spare)):
+        return backlog.carry(slots)
+    if (live := backlog.take(now, spare)) is not None:
+        bulk.live(now)
+        return live
+    if bulk.due(now, spare) <= now and (slots := bulk.take(now, spare)):
+        return backlog.carry(slots)
+    return None
+
+
+def next_due(backlog: Backlog, bulk: Bulk, now: float, spare: Ask) -> float:
+    """The moment from which `take` may have something; inf when nothing waits."""
+    due = backlog.next_due(now, spare)
+    return min(inf if due is None else due, bulk.due(now, spare))
