@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from service.core.graph.steps import Reply
 from service.core.hubspot import associations, replies
 from service.core.hubspot.answers import BatchReply
 from service.core.hubspot.associations import LinkCall
 from service.core.hubspot.calls import BatchCall, Input
-from service.core.hubspot.verdicts import Applied, Rejected, Verdict
+from service.core.hubspot.verdicts import (
+    Applied,
+    Halted,
+    Refused,
+    Rejected,
+    Retryable,
+    Stale,
+    Verdict,
+)
 from service.core.reasons import Code
 
 
@@ -43,5 +52,7 @@ def _about_links(verdict: Verdict) -> Verdict:
     match verdict:
         case Rejected(reason):
             return Rejected(replace(reason, code=Code.ASSOCIATION_REFUSED))
-        case _:
+        case Applied() | Stale() | Refused() | Retryable() | Halted():
             return verdict
+        case _:
+            assert_never(verdict)

@@ -8,6 +8,7 @@ are never touched. A line that is linked to its order is found through the links
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from service.core.graph import judging
 from service.core.graph.lines import LINE_ITEMS, key_within, line_id
@@ -18,7 +19,15 @@ from service.core.graph.work import Work, unresolved
 from service.core.hubspot import calls, lookups
 from service.core.hubspot.lookups import Found, Missing
 from service.core.hubspot.staleness import Holding, holdings, made_or_written_since
-from service.core.hubspot.verdicts import Applied, Halted, Rejected, Retryable, Verdict
+from service.core.hubspot.verdicts import (
+    Applied,
+    Halted,
+    Refused,
+    Rejected,
+    Retryable,
+    Stale,
+    Verdict,
+)
 from service.core.reasons import Code
 from service.core.waiting.parts import Part, PartStatus
 
@@ -131,9 +140,11 @@ def _sort(
                 found[work][key] = record_id
         case Missing():
             pass
-        case _:
+        case Applied() | Stale() | Rejected() | Refused() | Retryable() | Halted():
             found.pop(work, None)
             work.fail(unresolved(Code.LINE_ITEMS_UNRESOLVED, _UNREAD))
+        case _:
+            assert_never(value)
 
 
 def _named(works: Sequence[Work], line_id_property: str) -> Step[list[tuple[Work, str, str]]]:

@@ -9,7 +9,7 @@ that the event gives it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from service.core.events.order_event import ORDERS, Operation
 from service.core.graph import judging
@@ -29,6 +29,7 @@ from service.core.hubspot.verdicts import (
     Refused,
     Rejected,
     Retryable,
+    Stale,
     Verdict,
 )
 from service.core.reasons import Code, Reason
@@ -128,8 +129,10 @@ def _links_may_be_why(verdict: Verdict) -> bool:
             return not _taken(verdict)
         case Halted(reason):
             return reason.code is Code.SCOPE_MISSING
-        case _:
+        case Applied() | Stale() | Retryable():
             return False
+        case _:
+            assert_never(verdict)
 
 
 def _linked(record: Record, links: Inline) -> Record:

@@ -27,15 +27,17 @@ probe is at most three calls, and a way is asked about once in QUIET seconds, or
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar, assert_never
 
 from service.core.events.order_event import ORDERS, Operation, Order
 from service.core.hubspot.verdicts import (
     Applied,
     Cause,
     Halted,
+    Refused,
     Rejected,
     Retryable,
+    Stale,
     Verdict,
     Where,
 )
@@ -204,8 +206,10 @@ def about_no_order(verdict: Verdict) -> bool:
             return True
         case Retryable(cause=cause):
             return cause is Cause.SERVER
-        case _:
+        case Applied() | Stale() | Rejected() | Refused():
             return False
+        case _:
+            assert_never(verdict)
 
 
 def throttled(verdict: Verdict) -> bool:

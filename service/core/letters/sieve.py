@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from service.core.letters.failure import UNEXPLAINED, moment
 from service.core.letters.letters import Letter
@@ -183,8 +183,10 @@ def _key(letter: Letter, by: By) -> tuple[str, ...]:
             return (letter.order or "",)
         case "source":
             return (letter.source or "",)
-        case _:  # "hour"
+        case "hour":
             return ((letter.failed_at or "")[:13],)
+        case _:
+            assert_never(by)
 
 
 def rows(groups: Groups, line: Any) -> Iterator[dict[str, Any]]:
