@@ -6,11 +6,12 @@ import orjson
 import pytest
 
 from service.core.events.graph import Target
+from service.core.graph.order_flow import complete
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.verdicts import Applied, Retryable
 from service.core.waiting.slots import slot_of
-from tests.graph.driving import Stand, batch_of, stand
+from tests.graph.driving import ACCOUNT, Stand, batch_of, stand
 from tests.strategies import graph_contribution
 
 CONTACTS = "/crm/v3/objects/contacts"
@@ -185,6 +186,16 @@ async def test_a_buyer_who_moved_to_another_record_during_the_create_leaves_no_s
         assert isinstance(fate.rest, Applied), fate
         assert sent_inline(strange) == [{"A-1": [ids["mia"]]}]
         assert list(await hubspot.links(fate.progress.record_id, "contacts")) == [moved["id"]]
+
+
+async def test_creates_of_more_orders_than_a_call_takes_leave_together():
+    """A step waits for HubSpot once, however many orders it is about."""
+    async with stand() as hubspot:
+        await contacts(hubspot, "mia")
+        wishes = [slot([mail("mia")], f"A-{number}") for number in range(250)]
+        flow = complete(batch_of(*wishes), "t", ACCOUNT, hubspot.directory, hubspot.now)
+
+        assert [call.name for call in next(flow)] == ["create"] * 3
 
 
 class Moving(Stand):

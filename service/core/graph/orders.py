@@ -104,9 +104,12 @@ def _create_linked(
         return list(works), []
     refused: list[Work] = []
     unclear: list[Work] = []
-    for some in calls.portions(works, RECORDS):
-        call = encode([(work, _linked(record(work), links[work])) for work in some])
-        (reply,) = yield (call,)
+    groups = list(calls.portions(works, RECORDS))
+    sent = tuple(
+        encode([(work, _linked(record(work), links[work])) for work in group]) for group in groups
+    )
+    replies = yield sent
+    for some, call, reply in zip(groups, sent, replies, strict=True):
         for work, verdict in zip(some, _of_creates(call, reply), strict=True):
             if _links_may_be_why(verdict):
                 refused.append(work)
