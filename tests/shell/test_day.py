@@ -92,3 +92,29 @@ def test_bulk_and_replays_leave_at_last_so_that_nothing_goes_back_to_the_queue(b
             assert not on.queue.returned
 
     virtual_time.run(story())
+
+
+def test_days_that_end_too_soon_starve_nobody_after_midnight() -> None:
+    """Live events, replays and bulk on 150 calls per day: all is written once, nothing wears out in its queue."""
+
+    async def story() -> None:
+        async with stage(options(daily=150), budget=BudgetPolicy(190), prefetch=1_000) as on:
+            bulk = [timed(f"bulk-{n}", f"H-{n}", OLD, hs_order_name="then") for n in range(6_000)]
+            again = [timed(f"again-{n}", f"R-{n}", OLD, hs_order_name="then") for n in range(60)]
+            wanted = len(bulk) + len(again)
+            for n in range(6 * 66):
+                if len(on.queue.unacked) + len(on.queue.ready) < 200:
+                    on.queue.put_bulk(bulk[:200])
+                    on.queue.put(again[:2], {"ordersync-replays": 1})
+                    bulk, again = bulk[200:], again[2:]
+                if n % 6 == 0:
+                    on.queue.put([event(f"live-{n}", f"L-{n}", hs_order_name="now")])
+                    wanted += 1
+                await asyncio.sleep(600.0)
+            await asyncio.sleep(24 * HOUR)
+            assert not bulk
+            assert on.statuses() == Counter(applied=wanted)
+            assert not on.dead_letters
+            assert max(on.queue.returned.values()) <= 6, "twice per day that ended too soon"
+
+    virtual_time.run(story())
