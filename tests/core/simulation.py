@@ -26,11 +26,13 @@ from service.core.hubspot.calls import BatchCall
 from service.core.hubspot.places import FOREVER
 from service.core.hubspot.probe import probe
 from service.core.hubspot.requests import Call
+from service.core.hubspot.thrift import Thrift
 from service.core.intake.gate import Close, Open, Wait
 from service.core.policies import Policies
 from service.core.settlement.closing import Closing
 from service.core.settlement.retries import RetryPolicy
 from service.core.waiting.batch import BatchPolicy
+from service.core.waiting.spare import Spare
 from tests.core.books import Books, places
 from tests.core.broker import Broker, Channel
 from tests.core.hubspot import ROUGH, Faults, HubSpot
@@ -272,7 +274,7 @@ class Process:
     def __init__(self, world: Simulation) -> None:
         self._world = world
         self.desk = Desk(world.policies, f"t{next(world.numbers)}")
-        self._budget = Budget(world.policies.budget)
+        self._budget, self._thrift = Budget(world.policies.budget), Thrift()
         self.channel: Channel
         self.lost: set[int] = set()  # channels of which it knows that they have ended
         self.dead = self.leaving = False
@@ -328,8 +330,8 @@ class Process:
         while (closing := desk.answers(world.now, STAMP)) is not None:
             self._settle(closing)
         later = min(self._channels(), self._probes())
-        while (wait := desk.wait(world.now, self._room)) is not None and wait <= 0.0:
-            departure = desk.depart(world.now)
+        while (wait := desk.wait(world.now, self._room, self._spare)) is not None and wait <= 0.0:
+            departure = desk.depart(world.now, self._spare)
             if departure is not None:
                 self._calls += 1
                 self._converse(departure, None)
@@ -346,6 +348,11 @@ class Process:
     def _room(self, now: float) -> float:
         """Seconds until there is room for a call."""
         return FOREVER if self._calls >= CONCURRENCY else self._budget.wait(now)
+
+    def _spare(self, now: float) -> Spare:
+        budget = self._budget
+        used = budget.taken(now) / budget.limit
+        return Spare(budget.window / budget.limit, used, self._thrift.early(used))
 
     def _come_back(self, seconds: float) -> None:
         moment = self._world.now + max(seconds, TICK)
@@ -397,6 +404,7 @@ class Process:
 
     def _spend(self) -> None:
         self._budget.spend(self._world.now)
+        self._thrift.spend(self._world.now, self._budget.limit, self._budget.window)
 
     def learn(self, reply: BatchReply | NoReply, left: float) -> None:
         """An answer's headers."""
