@@ -115,7 +115,13 @@ def search(
         groups = parse(" ".join(filters or ()))
     except FilterError as error:
         raise typer.BadParameter(str(error), param_hint="FILTER") from None
-    wanted = Enquiry(groups, _names(properties), sort, text, None if every else limit)
+    wanted = Enquiry(
+        groups=groups,
+        properties=_names(properties),
+        sort=sort,
+        text=text,
+        limit=None if every else limit,
+    )
     _print(lambda orders: orders.found(wanted, say), wanted, output, None)
 
 

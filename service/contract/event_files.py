@@ -54,7 +54,14 @@ def from_json(where: str, text: bytes) -> Filed:
     headers = {name: value for name, value in writable(given).items() if name in given}
     unwritable = Fault("properties.headers", "has what no AMQP header can hold")
     broken = () if len(headers) == len(given) else (unwritable,)
-    return Filed(where, 0, _payload(where, document), content_type, headers, broken)
+    return Filed(
+        where=where,
+        line=0,
+        body=_payload(where, document),
+        content_type=content_type,
+        headers=headers,
+        broken=broken,
+    )
 
 
 def from_path(path: Path, sheet: Sheet | None = None) -> Iterator[Filed]:

@@ -148,7 +148,7 @@ def _row(line: int, cells: Sequence[str], planned: Layout) -> SheetRow:
     if item:
         for target, value in _constants(planned.sheet, of_line=True):
             _put(item, target.path, value)
-    return SheetRow(line, event, item, tuple(broken), tuple(doubts))
+    return SheetRow(line=line, event=event, item=item, broken=tuple(broken), doubts=tuple(doubts))
 
 
 def _by_row(rows: Iterable[SheetRow], planned: Layout) -> Iterator[Filed]:

@@ -251,7 +251,9 @@ class Desk:
         ours = tuple(s for s in settlements if s.delivery.epoch in self._custody.channels)
         if not finished:
             return None
-        closing = Closing(next(self._numbers), now, ours, (), finished)
+        closing = Closing(
+            number=next(self._numbers), since=now, settlements=ours, repeats=(), finished=finished
+        )
         return self._closing.setdefault(closing.number, closing)
 
     @property

@@ -141,4 +141,6 @@ def _outcome(found: FoundLetter, exchange: str, moot: Moot, stamp: datetime) -> 
     record = moot.held.record_id if moot.held is not None else None
     told = conclude_moot(moot.event, found.letter.replays, record, stamp)
     like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)
-    return Replay(exchange, told.routing_key, told.body, {}, like)
+    return Replay(
+        exchange=exchange, routing_key=told.routing_key, body=told.body, headers={}, like=like
+    )

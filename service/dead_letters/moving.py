@@ -144,7 +144,16 @@ def _too_large(found: FoundLetter) -> bool:
 
 def moved(window: Sequence[FoundLetter], queue: str) -> list[Replay]:
     """Letters as they are, for another queue of letters."""
-    return [Replay("", queue, f.delivery.body, _kept(f), f.delivery.properties) for f in window]
+    return [
+        Replay(
+            exchange="",
+            routing_key=queue,
+            body=f.delivery.body,
+            headers=_kept(f),
+            like=f.delivery.properties,
+        )
+        for f in window
+    ]
 
 
 def line(found: FoundLetter) -> bytes:

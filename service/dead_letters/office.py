@@ -245,7 +245,13 @@ class Office:
     def _outcome(self, found: FoundLetter) -> Replay:
         told = conclude_undelivered(found.delivery, found.letter, self.id_property or "", stamp())
         like = OwnProperties(content_type=told.content_type, correlation_id=told.correlation_id)
-        return Replay(self.outcomes_exchange, told.routing_key, told.body, {}, like)
+        return Replay(
+            exchange=self.outcomes_exchange,
+            routing_key=told.routing_key,
+            body=told.body,
+            headers={},
+            like=like,
+        )
 
     async def _matching(
         self, looker: Looker, wanted: Sieve, waiting: Unanswered, say: Say

@@ -138,7 +138,13 @@ class Orders:
         if wanted.sort is not None and self._definitions is not None:
             known(wanted.sort.removeprefix("-"), self._definitions)
         groups = checked(wanted.groups, self._definitions, self._pipelines)
-        return Search(ORDERS, groups, _with_stage(names), wanted.sort, wanted.text)
+        return Search(
+            object=ORDERS,
+            groups=groups,
+            properties=_with_stage(names),
+            sort=wanted.sort,
+            text=wanted.text,
+        )
 
     def _rows(self, body: Mapping[str, Any], names: tuple[str, ...]) -> list[OrderRow]:
         return [order_row(each, names, self._pipelines) for each in objects(body, "results")]

@@ -76,7 +76,9 @@ class Inbox:
         self, channel: int, epoch: int, queue: str, deliver: Callable[[Delivery], None]
     ) -> None:
         """From now on the channel's deliveries are `deliver`'s; it must not fail."""
-        self._channels[channel] = _Reading(epoch, queue, deliver, self._counter, self._largest)
+        self._channels[channel] = _Reading(
+            epoch=epoch, queue=queue, deliver=deliver, counter=self._counter, largest=self._largest
+        )
 
     def take(self, kind: int, channel: int, payload: bytes, now: datetime) -> bool:
         """Whether the frame is a part of a delivery."""
@@ -121,18 +123,18 @@ def _hand_over(
     exchange, routing_key = _address(method[after + _TAG.size :])
     body = reading.body[0] if len(reading.body) == 1 else b"".join(reading.body)
     delivery = Delivery(
-        reading.epoch,
-        tag,
-        reading.queue,
-        exchange,
-        routing_key,
-        bool(redelivered & 1),
-        properties,
-        body,
-        now,
-        reading.fault,
-        reading.counter,
-        None if reading.digest is None else Unread(reading.size, reading.digest.digest()),
+        epoch=reading.epoch,
+        tag=tag,
+        queue=reading.queue,
+        exchange=exchange,
+        routing_key=routing_key,
+        redelivered=bool(redelivered & 1),
+        properties=properties,
+        body=body,
+        received_at=now,
+        fault=reading.fault,
+        counter=reading.counter,
+        unread=None if reading.digest is None else Unread(reading.size, reading.digest.digest()),
     )
     reading.method, reading.properties, reading.body, reading.digest = None, None, [], None
     reading.deliver(delivery)

@@ -184,4 +184,4 @@ def _packed(filed: Filed) -> bytes:
 def _unpacked(packed: bytes) -> Filed:
     head, _, body = packed.partition(b"\n")
     where, line, content_type, headers = orjson.loads(head)
-    return Filed(where, line, body, content_type, headers)
+    return Filed(where=where, line=line, body=body, content_type=content_type, headers=headers)

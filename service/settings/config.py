@@ -238,13 +238,13 @@ def _settings() -> Iterator[Setting]:
             default = None if info.default is PydanticUndefined else info.default
             secret = "SecretStr" in str(info.annotation)
             yield Setting(
-                variable(section, field),
-                section,
-                field,
-                default,
-                info.is_required(),
-                secret,
-                info.description or "",
+                name=variable(section, field),
+                section=section,
+                field=field,
+                default=default,
+                required=info.is_required(),
+                secret=secret,
+                description=info.description or "",
             )
 
 

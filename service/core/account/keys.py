@@ -38,20 +38,20 @@ class KeyWanted:
 
 
 ORDER_KEY: Final = KeyWanted(
-    "orders",
-    "ORDERSYNC_HUBSPOT__ID_PROPERTY",
-    "shop_order_id",
-    "Shop order id",
-    "The order's key in the shop. ordersync finds orders by it.",
-    "hs_order_name",
+    object="orders",
+    setting="ORDERSYNC_HUBSPOT__ID_PROPERTY",
+    usual="shop_order_id",
+    label="Shop order id",
+    description="The order's key in the shop. ordersync finds orders by it.",
+    neighbour="hs_order_name",
 )
 LINE_KEY: Final = KeyWanted(
-    "line_items",
-    "ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY",
-    "shop_line_id",
-    "Shop line id",
-    "The line's key, as order/line. ordersync finds lines by it.",
-    "name",
+    object="line_items",
+    setting="ORDERSYNC_HUBSPOT__LINE_ID_PROPERTY",
+    usual="shop_line_id",
+    label="Shop line id",
+    description="The line's key, as order/line. ordersync finds lines by it.",
+    neighbour="name",
 )
 
 

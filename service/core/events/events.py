@@ -181,7 +181,15 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
         )
     operation, back = OPERATIONS[event.type], delivery.came_back
     if isinstance(event, ArchiveEvent):
-        return Contribution(delivery, event, operation, order, {}, came_back=back, apart=back)
+        return Contribution(
+            delivery=delivery,
+            event=event,
+            operation=operation,
+            order=order,
+            values={},
+            came_back=back,
+            apart=back,
+        )
     properties = event.data.properties.items()
     values = {n: v if type(v) is str else as_hubspot(v) for n, v in properties}
     if values.get(order.id_property, order.key) != order.key:
@@ -193,11 +201,11 @@ def _contribution(delivery: Delivery, event: OrderEvent, default: str) -> Contri
             ),
         )
     return Contribution(
-        delivery,
-        event,
-        operation,
-        order,
-        values,
+        delivery=delivery,
+        event=event,
+        operation=operation,
+        order=order,
+        values=values,
         came_back=back,
         apart=back,
         graph=graph_of(event.data) if event.data.complete else None,

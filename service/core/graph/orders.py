@@ -193,11 +193,11 @@ def _refuse(work: Work, holder: str) -> None:
     work.record_id = holder
     work.refused = Rejected(
         Reason(
-            Code.ORDER_EXISTS,
-            message,
-            known.http_status if known else None,
-            known.category if known else None,
-            known.correlation_id if known else None,
+            code=Code.ORDER_EXISTS,
+            message=message,
+            http_status=known.http_status if known else None,
+            category=known.category if known else None,
+            correlation_id=known.correlation_id if known else None,
         )
     )
 

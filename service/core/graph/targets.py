@@ -140,12 +140,12 @@ def _missing(work: Work, link: Any, answer: Answer) -> None:
             )
         case Rejected(reason):
             told = Reason(
-                Code.ASSOCIATION_REFUSED,
-                f"{to} {by} {value}: {reason.message}",
-                reason.http_status,
-                reason.category,
-                reason.correlation_id,
-                reason.property,
+                code=Code.ASSOCIATION_REFUSED,
+                message=f"{to} {by} {value}: {reason.message}",
+                http_status=reason.http_status,
+                category=reason.category,
+                correlation_id=reason.correlation_id,
+                property=reason.property,
             )
             work.link(target, PartStatus.REFUSED, Rejected(told))
         case Found() | Applied():

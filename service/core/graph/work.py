@@ -175,12 +175,12 @@ class Work:
                 self.lines[key] = Part(status, record_id)
             case Rejected(reason):
                 told = Reason(
-                    Code.LINE_ITEM_REJECTED,
-                    f"line {key}: {reason.message}",
-                    reason.http_status,
-                    reason.category,
-                    reason.correlation_id,
-                    reason.property,
+                    code=Code.LINE_ITEM_REJECTED,
+                    message=f"line {key}: {reason.message}",
+                    http_status=reason.http_status,
+                    category=reason.category,
+                    correlation_id=reason.correlation_id,
+                    property=reason.property,
                 )
                 self._line_failed(key, PartStatus.REJECTED, Rejected(told))
             case Retryable() | Halted():
@@ -221,13 +221,13 @@ class Work:
     def progress(self) -> Progress:
         """What is known so far."""
         return Progress(
-            self.record_id,
-            self.written,
-            self.created,
-            dict(self.lines),
-            frozenset(self.attached),
-            dict(self.removed),
-            dict(self.links),
+            record_id=self.record_id,
+            written=self.written,
+            created=self.created,
+            lines=dict(self.lines),
+            attached=frozenset(self.attached),
+            removed=dict(self.removed),
+            links=dict(self.links),
         )
 
 

@@ -194,9 +194,21 @@ def _verdict(error: Mapping[str, Any], status: int, correlation: str | None) -> 
     side = str(error.get("subCategory", ""))
     if said.category == _MISSING or side.endswith("_NOT_FOUND"):
         code = Code.ASSOCIATION_UNRESOLVED if ".FROM_" in side else Code.ASSOCIATION_TARGET_MISSING
-        reason = Reason(code, message, status, said.category, said.correlation_id)
+        reason = Reason(
+            code=code,
+            message=message,
+            http_status=status,
+            category=said.category,
+            correlation_id=said.correlation_id,
+        )
         return Retryable(reason, Cause.RECORD)
-    reason = Reason(Code.ASSOCIATION_REFUSED, message, status, said.category, said.correlation_id)
+    reason = Reason(
+        code=Code.ASSOCIATION_REFUSED,
+        message=message,
+        http_status=status,
+        category=said.category,
+        correlation_id=said.correlation_id,
+    )
     if said.category == "VALIDATION_ERROR":
         return Rejected(reason)
     return Retryable(reason, Cause.RECORD)

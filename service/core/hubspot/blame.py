@@ -82,7 +82,15 @@ def set_up_fault(said: Problem, status: int, id_property: str) -> Halted | None:
     if said.scopes:
         advice = f"the app lacks a scope: grant it one or more of {', '.join(said.scopes)}"
     message = f"{advice} (HubSpot: {said.message})" if said.message else advice
-    return Halted(Reason(code, message, status, said.category, said.correlation_id))
+    return Halted(
+        Reason(
+            code=code,
+            message=message,
+            http_status=status,
+            category=said.category,
+            correlation_id=said.correlation_id,
+        )
+    )
 
 
 def is_unknown_type(said: Problem) -> bool:
@@ -121,7 +129,14 @@ def reason_of(said: Problem, status: int, faults: Faults | None = None) -> Reaso
     message = message or said.message or f"HubSpot refused it ({status}) without a word"
     if code is Code.ORDER_NOT_FOUND:
         message = f"HubSpot has no order with this key, or it is archived ({message})"
-    return Reason(code, message, status, said.category, said.correlation_id, detail.property)
+    return Reason(
+        code=code,
+        message=message,
+        http_status=status,
+        category=said.category,
+        correlation_id=said.correlation_id,
+        property=detail.property,
+    )
 
 
 def is_final(said: Problem) -> bool:
@@ -142,18 +157,24 @@ def verdict_of(said: Problem, status: int) -> Verdict:
     reason = reason_of(said, status)
     if said.category in THROTTLES:
         return Retryable(
-            Reason(Code.THROTTLED, reason.message, status, said.category, said.correlation_id),
+            Reason(
+                code=Code.THROTTLED,
+                message=reason.message,
+                http_status=status,
+                category=said.category,
+                correlation_id=said.correlation_id,
+            ),
             Cause.THROTTLE,
         )
     if is_final(said):
         return Rejected(reason)
     unknown = Reason(
-        Code.UNRECOGNISED,
-        reason.message,
-        status,
-        said.category,
-        said.correlation_id,
-        reason.property,
+        code=Code.UNRECOGNISED,
+        message=reason.message,
+        http_status=status,
+        category=said.category,
+        correlation_id=said.correlation_id,
+        property=reason.property,
     )
     return Retryable(unknown, Cause.RECORD)
 

@@ -106,12 +106,12 @@ def moment(text: str) -> datetime:
 
 def _holding(result: Mapping[str, Any]) -> Holding:
     return Holding(
-        str(result["id"]),
-        _time(result.get("updatedAt")),
-        _time(result.get("archivedAt")),
-        dict(_newest(result.get("propertiesWithHistory"))),
-        _time(result.get("createdAt")),
-        dict(_had(result.get("propertiesWithHistory"))),
+        record_id=str(result["id"]),
+        updated=_time(result.get("updatedAt")),
+        archived=_time(result.get("archivedAt")),
+        newest=dict(_newest(result.get("propertiesWithHistory"))),
+        made=_time(result.get("createdAt")),
+        had=dict(_had(result.get("propertiesWithHistory"))),
     )
 
 

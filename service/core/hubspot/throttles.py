@@ -76,7 +76,14 @@ def throttle_of(
     seconds = reply.retry_after
     if seconds is None and policy != DAILY:
         seconds = window
-    return Throttle(policy, said.message, seconds, ours, limit, said.correlation_id)
+    return Throttle(
+        policy=policy,
+        said=said.message,
+        seconds=seconds,
+        ours=ours,
+        limit=limit,
+        correlation_id=said.correlation_id,
+    )
 
 
 def _by_words(message: str) -> str:

@@ -124,7 +124,13 @@ def replay(  # noqa: PLR0913  (what an operator says is a lot)
         headers[FIRST_FAILED_AT] = letter.first_failed_at
     if force:
         headers[FORCE] = True
-    return Replay(to.exchange, to.routing_key, body, headers, delivery.properties)
+    return Replay(
+        exchange=to.exchange,
+        routing_key=to.routing_key,
+        body=body,
+        headers=headers,
+        like=delivery.properties,
+    )
 
 
 def steps(limit: int | None) -> Iterator[int]:

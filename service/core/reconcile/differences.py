@@ -77,7 +77,14 @@ def _differences(
             yield Difference("", "extra", "order", wanted="archived", held="there")
         case HeldRecord(values=values):
             yield from (
-                Difference("", "different", "order", "", "stage", stays=why)
+                Difference(
+                    order="",
+                    difference="different",
+                    place="order",
+                    name="",
+                    property="stage",
+                    stays=why,
+                )
                 for why in wanted.unknown
             )
             rows = _values("order", "", wanted.properties, values, account.orders)
@@ -126,7 +133,14 @@ def _values(
         elif definition.read_only:
             stays = "HubSpot keeps it itself"
         yield Difference(
-            "", "different", place, name, property_name, value or None, has or None, stays=stays
+            order="",
+            difference="different",
+            place=place,
+            name=name,
+            property=property_name,
+            wanted=value or None,
+            held=has or None,
+            stays=stays,
         )
 
 
@@ -229,13 +243,13 @@ def _labels(
         has = sorted(names.get(each, str(each.type_id)) for each in types - plain)
         stays = f"the account has no label {strange[0]}" if strange else _NO_HISTORY
         yield Difference(
-            "",
-            "different",
-            "link",
-            name,
-            "labels",
-            ", ".join(link.labels),
-            ", ".join(has),
+            order="",
+            difference="different",
+            place="link",
+            name=name,
+            property="labels",
+            wanted=", ".join(link.labels),
+            held=", ".join(has),
             stays=stays,
         )
 

@@ -113,7 +113,13 @@ class Announcements:
                 **more,
             },
         }
-        return Outgoing("operations", KEYS[kind], orjson.dumps(event), STRUCTURED, None)
+        return Outgoing(
+            exchange="operations",
+            routing_key=KEYS[kind],
+            body=orjson.dumps(event),
+            content_type=STRUCTURED,
+            correlation_id=None,
+        )
 
 
 def _said(reason: Reason) -> str:

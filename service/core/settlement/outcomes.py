@@ -97,7 +97,15 @@ def conclude_malformed(malformed: Malformed, stamp: datetime) -> Settlement:
     outcome = envelope(malformed_id(malformed), known.id, known.subject, data, None)
     # What was too large to be held is rejected: the broker makes the dead letter, byte for byte.
     letter = None if delivery.unread else dead_letter(malformed, Status.MALFORMED, reason, 0, stamp)
-    return Settlement(delivery, Status.MALFORMED, reason, outcome, letter, data, None)
+    return Settlement(
+        delivery=delivery,
+        status=Status.MALFORMED,
+        reason=reason,
+        outcome=outcome,
+        dead_letter=letter,
+        data=data,
+        contribution=None,
+    )
 
 
 def conclude_undelivered(
@@ -259,7 +267,15 @@ class _Shared:
         identity = outcome_id(event.source, event.id, delivery.replays)
         outcome = envelope(identity, event.id, event.subject, data, event.traceparent)
         letter = self._letter(contribution, status, reason) if reason else None
-        return Settlement(delivery, status, reason, outcome, letter, data, contribution)
+        return Settlement(
+            delivery=delivery,
+            status=status,
+            reason=reason,
+            outcome=outcome,
+            dead_letter=letter,
+            data=data,
+            contribution=contribution,
+        )
 
     def _letter(self, contribution: Contribution, status: Status, reason: Reason) -> Outgoing:
         slot = self.slot

@@ -105,7 +105,9 @@ def decide(
     ]
     apart = _apart(tried, verdicts, company, pieces)
     # One draw: a hundred records with a hundred delays would be a hundred calls.
-    trial = _Trial(policy, now, jitter(), len(batch.slots) == 1, company)
+    trial = _Trial(
+        policy=policy, now=now, chance=jitter(), alone=len(batch.slots) == 1, company=company
+    )
     return tuple(
         trial.step(before, apart[at].of(slot) if at in apart else slot, verdict)
         for at, (before, slot, verdict) in enumerate(zip(batch.slots, tried, verdicts, strict=True))
@@ -128,20 +130,20 @@ def _tried(slot: Slot, verdict: Verdict, now: float) -> Slot:
             first_sent = now
     # Every slot passes here: `replace` costs three times as much.
     return Slot(
-        slot.order,
-        slot.operation,
-        slot.contributions,
-        slot.born,
-        slot.attempts + 1,
-        failures,
-        first_sent,
-        slot.not_before,
-        slot.company,
-        slot.sealed,
-        ambiguous,
-        slot.checked,
-        slot.progress,
-        slot.suspected,
+        order=slot.order,
+        operation=slot.operation,
+        contributions=slot.contributions,
+        born=slot.born,
+        attempts=slot.attempts + 1,
+        failures=failures,
+        first_sent=first_sent,
+        not_before=slot.not_before,
+        company=slot.company,
+        sealed=slot.sealed,
+        ambiguous=ambiguous,
+        checked=slot.checked,
+        progress=slot.progress,
+        suspected=slot.suspected,
     )
 
 

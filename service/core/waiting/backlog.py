@@ -109,7 +109,13 @@ class Backlog:
             self.held += len(slot.contributions)
         self.in_flight += len(slots)
         first = slots[0]
-        return Batch(first.operation, first.order.id_property, first.company, slots, "bulk")
+        return Batch(
+            operation=first.operation,
+            id_property=first.order.id_property,
+            company=first.company,
+            slots=slots,
+            trigger="bulk",
+        )
 
     def take(self, now: float, spare: Ask = idle) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
@@ -285,7 +291,13 @@ class Backlog:
         self.in_flight += len(slots)
         if trigger == "size" and self._quick(slots):
             self._busy_until = now + BUSY * self._policy.linger
-        return Batch(berth.operation, berth.id_property, berth.company, tuple(slots), trigger)
+        return Batch(
+            operation=berth.operation,
+            id_property=berth.id_property,
+            company=berth.company,
+            slots=tuple(slots),
+            trigger=trigger,
+        )
 
     def _quick(self, slots: list[Slot]) -> bool:
         """Whether they came within a linger: else their wait had filled the batch, and would fill the next."""

@@ -56,10 +56,10 @@ class Coming(Counter[Berth]):
 def berth_of(slot: Slot) -> Berth:
     """The berth in which it waits when it is its lane's head."""
     return Berth(
-        slot.operation,
-        slot.order.id_property,
-        slot.company,
-        slot.checked,
-        slot.complete,
-        slot.suspected,
+        operation=slot.operation,
+        id_property=slot.order.id_property,
+        company=slot.company,
+        checked=slot.checked,
+        complete=slot.complete,
+        suspected=slot.suspected,
     )

@@ -130,17 +130,38 @@ def paths(office: TokenOffice) -> list[Path]:
             for root in _OBJECTS
         ),
         *(
-            Path(method, root + suffix, name, operation, version, group="associations")
+            Path(
+                method=method,
+                pattern=root + suffix,
+                name=name,
+                operation=operation,
+                version=version,
+                group="associations",
+            )
             for method, suffix, name, operation in _ON_LINKS
             for version, root in _LINKS
         ),
         *(
-            Path("POST", f"{root}/{verb}", name, operation, version, group="associations")
+            Path(
+                method="POST",
+                pattern=f"{root}/{verb}",
+                name=name,
+                operation=operation,
+                version=version,
+                group="associations",
+            )
             for version, root, verbs in _LINK_BATCHES
             for verb, name, operation in verbs
         ),
         *(
-            Path(method, root + suffix, "labels", operation, version, group="associations")
+            Path(
+                method=method,
+                pattern=root + suffix,
+                name="labels",
+                operation=operation,
+                version=version,
+                group="associations",
+            )
             for method, suffix, operation in _ON_LABELS
             for version, root in _LABELS
         ),

@@ -53,7 +53,7 @@ def read_entry(raw: Any, verb: str) -> Entry:
         None if id_property is None else expect_text(id_property, "`idProperty`"),
         None if trace is None else expect_text(trace, "`objectWriteTraceId`"),
         read_properties(given["properties"]),
-        () if associations is None else expect_list(associations, "`associations`"),
+        associations=() if associations is None else expect_list(associations, "`associations`"),
     )
 
 

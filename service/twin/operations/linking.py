@@ -96,7 +96,15 @@ def _note(
     numbers = tuple(sorted(kind.id for kind in types))
     call.writes.append(
         Written(
-            action, pair.start.name, ids[0], keys[0], {}, pair.end.name, ids[1], keys[1], numbers
+            action=action,
+            kind=pair.start.name,
+            id=ids[0],
+            key=keys[0],
+            properties={},
+            to_kind=pair.end.name,
+            to_id=ids[1],
+            to_key=keys[1],
+            types=numbers,
         )
     )
 

@@ -31,7 +31,9 @@ def merge(portal: Portal, call: Call) -> Answer:
         portal.links.move(table.kind.name, old, new)
     primary.properties["hs_merged_object_ids"] = merged
     key = table.key_of(primary)
-    call.writes.append(Written("merged", table.kind.name, primary.id, key, taken))
+    call.writes.append(
+        Written(action="merged", kind=table.kind.name, id=primary.id, key=key, properties=taken)
+    )
     return Answer(200, rendering.read(portal, table, primary, rendering.Asking(())))
 
 

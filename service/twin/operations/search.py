@@ -119,7 +119,7 @@ def _as_of(record: Record, stamp: int) -> Record | None:
             properties |= changed
             updated = changed_at
     properties = {name: value for name, value in properties.items() if value}
-    return Record(record.id, record.created, updated, properties, record.history)
+    return Record(record.id, record.created, updated, properties, history=record.history)
 
 
 def _in_groups(record: Record, groups: list[list[Condition]]) -> bool:

@@ -84,7 +84,7 @@ def _entry(call: Call) -> Entry:
     associations = expect_list(document.get("associations") or [], "`associations`")
     if call.method == "PATCH":
         associations = []
-    return Entry("", None, None, read_properties(document["properties"]), associations)
+    return Entry("", None, None, read_properties(document["properties"]), associations=associations)
 
 
 def _met(table: Table, call: Call, *, archived: bool) -> Record:

@@ -21,7 +21,9 @@ def applied(portal: Portal, call: Call, table: Table, plan: Plan) -> Record:
         table.write(record, plan.clean, call.stamp)
     action: Action = "created" if plan.record is None else "updated"
     key = table.key_of(record)
-    call.writes.append(Written(action, table.kind.name, record.id, key, plan.clean))
+    call.writes.append(
+        Written(action=action, kind=table.kind.name, id=record.id, key=key, properties=plan.clean)
+    )
     for pair in plan.links:
         link(portal, call, replace(pair, ids=(record.id, pair.ids[1])))
     return record
@@ -31,7 +33,9 @@ def archive(portal: Portal, call: Call, table: Table, record: Record) -> None:
     """Archive a record; by a switch its lines, too, those that no other record has."""
     lines = [*_own_lines(portal, table, record)] if portal.options.archive_cascades else []
     key = table.key_of(record)
-    call.writes.append(Written("archived", table.kind.name, record.id, key, {}))
+    call.writes.append(
+        Written(action="archived", kind=table.kind.name, id=record.id, key=key, properties={})
+    )
     portal.archive(table, record, call.stamp)
     for lines_table, line in lines:
         archive(portal, call, lines_table, line)
