@@ -1,4 +1,26 @@
-"""Where slots wait: an order's lane, and the berth of the heads that could share a call."""
+"""Where slots wait: an order's lane, and the berth of the heads that could share a call.
+
+Theory of operation
+===================
+
+      lanes (one per order)            berths (slots alike)           batch
+
+      A-1  | head | slot |  --------->  upsert: A-1, A-3  --- take -->  in flight
+      A-2  | travelling | slot |                                            |
+      A-3  | head |  ---------------->                                      |
+      A-4  | head |  ---------------->  archive: A-4                        |
+        ^                                                                   |
+        '----- finish: the next slot is the head; put_back: it waits again -'
+
+A lane holds the slots of one order, the oldest first. Only the first slot, the head, may travel. While it
+travels the lane stands in no berth, so nothing of an order is in flight twice.
+
+A berth holds the heads that could share a call. It is a heap: the head that is due first comes first. A batch
+leaves one berth.
+
+The slot behind one that travels will come up in a berth. `Coming` counts these slots, so that a batch that is
+not full can wait for them.
+"""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
