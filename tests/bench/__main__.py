@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import aiormq
 import httpx
@@ -15,10 +16,13 @@ import orjson
 from service.broker import PrivateBroker
 from service.contract.publish import Destination, publish
 from tests.bench.graph import graph
-from tests.bench.ground import EXCHANGE, Ground, Running, events, fill, twin
+from tests.bench.ground import EXCHANGE, Ground, Running, events, fill, large_events, twin
 from tests.bench.isolation import isolation
 
 BULK = "orders.backfill"
+NOTES = tuple(
+    word for part in range(4) for word in ("--property", f"note_{part}:string")
+)  # of large events
 PLAIN = ("--limit", "0/10", "--journal", "off")
 
 
@@ -182,6 +186,31 @@ def reconcile(ground: Ground) -> None:
     )
 
 
+def large(ground: Ground) -> None:
+    """(k) Bytes per second of events of 245 KB over those of 600 bytes; the highest resident size meanwhile."""
+    rates: dict[str, float] = {}
+    print("(k) large events: 10,000 of 245 KB, then 20,000 of 600 bytes, twin answers in 20 ms")
+    for name, number, size in (("large", 10_000, 245_000), ("small", 20_000, 600)):
+        asyncio.run(_drain_results(ground))
+        asyncio.run(fill(ground, large_events(number) if name == "large" else events(number)))
+        with ground.service() as running, ThreadPoolExecutor(1) as beside:
+            peak = beside.submit(_peak, running)
+            rates[name] = asyncio.run(_outcomes_per_second(ground, number)) * size / 1e6
+            running.over.set()
+            print(f"    {name}: {rates[name]:5.1f} MB/s   highest {peak.result():.0f} MB")
+    print(
+        f"    ratio {rates['large'] / rates['small']:.2f} (targets: at least 0.5; below 256 MB; no restart)"
+    )
+
+
+def _peak(running: Running) -> float:
+    """The highest resident size until it is over. MB."""
+    peak = 0.0
+    while not running.over.wait(0.05):
+        peak = max(peak, running.resident())
+    return peak
+
+
 def quiet(ground: Ground) -> None:
     """(i) Events that come alone: the linger is the most that is waited, and nothing where calls are plentiful."""
     seconds = 20
@@ -274,6 +303,7 @@ BENCHMARKS: dict[str, tuple[Callable[[Ground], None], tuple[str, ...]]] = {
     "latency": (latency, ("--latency", "20", *PLAIN)),
     "backfill": (backfill, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "reconcile": (reconcile, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
+    "large": (large, ("--latency", "20", *PLAIN, *NOTES)),
     "quiet": (quiet, ("--latency", "20", "--limit", "190/10", "--journal", "off")),
     "start": (start, ("--latency", "20", "--limit", "0/10", "--journal", "calls")),
 }

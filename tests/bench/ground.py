@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
+from threading import Event
 
 import httpx
 import orjson
@@ -69,6 +70,7 @@ class Running:
     process: subprocess.Popen
     url: str
     started: float
+    over: Event = field(default_factory=Event)
 
     def settled(self) -> float:
         """Outcomes confirmed so far, by its own count."""
@@ -144,7 +146,16 @@ def _event(name: str, key: str) -> bytes:
     return orjson.dumps(event)
 
 
-async def fill(ground: Ground, filed: list[Filed]) -> None:
+def large_events(number: int) -> Iterator[Filed]:
+    """Fresh upserts of 245 KB, each value within HubSpot's 65,536 characters."""
+    batch = next(_SERIAL)
+    for n in range(number):
+        event = orjson.loads(_event(f"{batch}-{n}", f"L-{batch}-{n}"))
+        event["data"]["properties"] = {f"note_{part}": "x" * 61_000 for part in range(4)}
+        yield Filed("bench", 0, orjson.dumps(event), STRUCTURED)
+
+
+async def fill(ground: Ground, filed: Iterable[Filed]) -> None:
     await publish(ground.broker, filed, Destination(EXCHANGE))
 
 
