@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -33,6 +33,7 @@ from service.rabbitmq.publisher import Publisher
 from service.settings.config import HELD_AT_MOST, Settings, traces_wanted
 from service.settings.hubspot import HubSpotSettings
 from service.settings.rabbitmq import RabbitMQ
+from service.shell.ending import ended
 from service.shell.pipeline import Pipeline
 from service.shell.ports import Shell
 from service.watch import probes
@@ -46,8 +47,6 @@ log = structlog.get_logger(__name__)
 Ask = Callable[[BatchCall], Awaitable[BatchReply | NoReply]]
 # Messages held of a queue of bulk: a few batches, since they wait for their turn.
 BULK: Final = 200
-# Seconds after which a task that goes on is cancelled once more; longer than a connection takes to close.
-CANCEL_AGAIN: Final = 3.0
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -124,19 +123,6 @@ async def serve(settings: Settings, stop: asyncio.Event, metrics: Metrics | None
                 await journal.close()
             await ended(beside)
     log.info("service_stopped")
-
-
-async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel them until they have ended.
-
-    Once is not enough: before Python 3.12 `asyncio.wait_for`, by which the AMQP clients bound their calls, forgets a
-    cancellation that comes together with what it waits for (python/cpython#86296), and the task goes on for ever.
-    """
-    left = list(tasks)
-    while left := [task for task in left if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=CANCEL_AGAIN)
 
 
 class Service:

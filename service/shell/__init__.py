@@ -7,4 +7,5 @@ Its modules:
     line      the calls, within the budget
     ports     what it needs of the world
     wake      waiting for an event or a deadline
+    ending    the end of what runs beside the flow
 """

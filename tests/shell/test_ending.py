@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from service import app
+from service.shell import ending
 
 
 async def test_a_task_that_forgets_a_cancellation_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`asyncio.wait_for` before Python 3.12, cancelled in the moment in which its answer comes."""
-    monkeypatch.setattr(app, "CANCEL_AGAIN", 0.05)
+    monkeypatch.setattr(ending, "AGAIN", 0.05)
     answer = asyncio.Event()
     rounds = 0
 
@@ -29,7 +29,7 @@ async def test_a_task_that_forgets_a_cancellation_is_cancelled_again(
     await asyncio.sleep(0)  # what it waits for is done, and nobody has been told yet
 
     async with asyncio.timeout(5.0):
-        await app.ended([task])
+        await ending.ended([task])
 
     assert task.cancelled()
     if sys.version_info < (3, 12):
@@ -49,6 +49,6 @@ async def test_who_takes_a_moment_to_clear_up_is_left_that_moment() -> None:
 
     task = asyncio.create_task(tidy())
     await asyncio.sleep(0)
-    await app.ended([task])
+    await ending.ended([task])
 
     assert closed

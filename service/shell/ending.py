@@ -1,0 +1,21 @@
+"""The end of what runs beside the flow.
+
+Law: it comes. Once is not enough: before Python 3.12 `asyncio.wait_for`, by which the AMQP clients bound their calls,
+forgets a cancellation that comes together with what it waits for (python/cpython#86296), and the task goes on for ever.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+# Seconds after which a task that goes on is cancelled once more; longer than a connection takes to close.
+AGAIN: Final = 3.0
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended."""
+    left = list(tasks)
+    while left := [task for task in left if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=AGAIN)
