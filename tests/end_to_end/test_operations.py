@@ -13,7 +13,9 @@ from typing import Any
 
 import aiormq
 import orjson
+import pytest
 
+from service.shell import ending
 from service.twin import TwinOptions, parse_fault
 from tests.end_to_end.running import running
 from tests.stage import event
@@ -77,6 +79,18 @@ async def test_most_of_the_day_used_is_told_once_with_when_it_ends(amqp_url: str
     assert quota["type"] == "ordersync.operations.quota.v1"
     assert quota["subject"] == "daily_limit"
     assert "of the day's 30 calls are left; at this pace none after " in quota["data"]["sentence"]
+
+
+async def test_a_stop_in_any_moment_of_an_announcement_ends(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its connection is opened, used or closed: aio-pika may swallow the cancellation."""
+    monkeypatch.setattr(ending, "AGAIN", 0.2)
+    for moment in range(12):
+        async with asyncio.timeout(20.0), running(amqp_url, TwinOptions(calls=0)) as on:
+            await on.publish(b"{}")
+            await on.until(lambda on=on: len(on.outcomes) == 1)
+            await asyncio.sleep(moment * 0.0007)
 
 
 async def test_nobody_who_hears_and_no_exchange_hold_nothing_up(amqp_url: str) -> None:
