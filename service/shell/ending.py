@@ -1,7 +1,7 @@
 """The end of what runs beside the flow.
 
 Law: it comes. To cancel once is not enough: while a connection is opened or closed the AMQP clients may swallow a
-cancellation (seen with aio-pika 9 on Python 3.11 and 3.13; `asyncio.wait_for` before 3.12 does, too,
+cancellation (seen with aio-pika 10 on Python 3.11 and 3.13; `asyncio.wait_for` before 3.12 does, too,
 python/cpython#86296), and the task goes on for ever.
 """
 

@@ -87,10 +87,16 @@ async def test_a_stop_in_any_moment_of_an_announcement_ends(
     """While its connection is opened, used or closed: aio-pika may swallow the cancellation."""
     monkeypatch.setattr(ending, "AGAIN", 0.2)
     for moment in range(12):
-        async with asyncio.timeout(20.0), running(amqp_url, TwinOptions(calls=0)) as on:
-            await on.publish(b"{}")
-            await on.until(lambda on=on: len(on.outcomes) == 1)
-            await asyncio.sleep(moment * 0.0007)
+        async with asyncio.timeout(20.0):
+            await _stopped(amqp_url, moment * 0.0007)
+
+
+async def _stopped(url: str, after: float) -> None:
+    """A service that is stopped so many seconds after a new cause among its dead letters."""
+    async with running(url, TwinOptions(calls=0)) as on:
+        await on.publish(b"{}")
+        await on.until(lambda: len(on.outcomes) == 1)
+        await asyncio.sleep(after)
 
 
 async def test_nobody_who_hears_and_no_exchange_hold_nothing_up(amqp_url: str) -> None:
