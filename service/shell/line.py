@@ -17,7 +17,6 @@ from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.budget import Budget, BudgetPolicy
 from service.core.hubspot.concurrency import Concurrency
 from service.core.hubspot.day import Day
-from service.core.hubspot.limits import limits_of
 from service.core.hubspot.places import FOREVER
 from service.core.hubspot.requests import Call, object_of
 from service.core.hubspot.thrift import Thrift
@@ -177,7 +176,7 @@ class Line:
         self._concurrency.learn(now - started)
         self._budget.learn(reply, started, now)
         if isinstance(reply, BatchReply):
-            self.day.hear(limits_of(reply.headers), now)
+            self.day.hear(reply.limits, now)
             if reply.limited:
                 self._budget.refused(reply.retry_after, now)
         self._thrift.hear(self.day.left(now))

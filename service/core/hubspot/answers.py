@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from service.core.hubspot.limits import Limits, limits_of
+
 # Then a JSON array, inside `message`.
 INVALID_VALUES = "Property values were not valid: "
 # Whole sentences of HubSpot's: the value in the first is the event's, and may hold anything.
@@ -93,6 +95,11 @@ class BatchReply:
         value = self.headers.get("retry-after", "")
         read = value.isascii() and value.isdigit() and len(value) <= _DIGITS
         return float(value) if read else None
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What its headers say of HubSpot's limits."""
+        return limits_of(self.headers)
 
     @cached_property
     def document(self) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ from typing import Final
 
 from service.core.hubspot.answers import BatchReply, NoReply
 from service.core.hubspot.arrivals import PROMPT, Arrivals
-from service.core.hubspot.limits import Limits, News, limits_of
+from service.core.hubspot.limits import Limits, News
 from service.core.hubspot.neighbours import Neighbours
 from service.core.hubspot.places import FOREVER, Answered, Places
 from service.core.hubspot.strangers import OLD, Strangers
@@ -147,7 +147,7 @@ class Budget:
         if not self._answered:
             self._answered = True
             self._neighbours.suspect(now, self.window)
-        said = limits_of(reply.headers)
+        said = reply.limits
         self._adopt(said)
         if said.remaining is not None:
             self._look_around(said, said.remaining, left, now)
