@@ -120,6 +120,8 @@ class Backlog:
     def take(self, now: float, spare: Ask = idle) -> Batch | None:
         """The batch that is to leave now, its slots in flight from here on; None when none is due."""
         self._wake(now)
+        if not self._berths:
+            return None
         left = spare(now)
         due = [
             (heads[0], berth)
@@ -136,12 +138,10 @@ class Backlog:
         berths = list(self._open())
         if self._draining and berths:
             return 0.0
-        left = spare(now)
-        moments = [
-            self._due(berth, heads, left) for berth, heads in berths if not self._full(berth, heads)
-        ]
-        if len(moments) < len(berths):
+        if any(self._full(berth, heads) for berth, heads in berths):
             return 0.0
+        left = spare(now) if berths else Spare()
+        moments = [self._due(berth, heads, left) for berth, heads in berths]
         if self._delayed:
             moments.append(self._delayed[0].due)
         return min(moments, default=None)
