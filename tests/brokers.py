@@ -18,6 +18,7 @@ import pytest
 
 from service.broker import Broker
 
+GIANT, BELOW_16_MIB = 110_000_000, 15 << 20  # bytes; RabbitMQ 4 takes no message above 16 MiB
 POOL = 20  # a vhost costs some 12 ms, each call of rabbitmqctl half a second
 
 ADD = (
@@ -27,6 +28,11 @@ ADD = (
     '<<{user}>>, V, <<".*">>, <<".*">>, <<".*">>, <<{user}>>)'
     " end || V <- [{names}]]."
 )
+
+
+def giant(version: str) -> int:
+    """Bytes of a message that no memory of ours holds, or the largest that this RabbitMQ takes."""
+    return GIANT if version.startswith("3.") else BELOW_16_MIB
 
 
 class VhostMaker(Protocol):

@@ -16,12 +16,11 @@ from service.core.events.order_event import STRUCTURED
 from service.rabbitmq.topology import Topology, declare
 from service.settings.rabbitmq import RabbitMQ
 from service.twin import Twin, TwinOptions, serving
+from tests.brokers import giant
 from tests.stage import event
 
 LIMIT = 256 << 20  # bytes
 EVENTS = 400
-# Bytes. RabbitMQ 4 takes no message of more than 16 MiB.
-GIANT, BELOW_16_MIB = 110_000_000, 15 << 20
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -68,10 +67,9 @@ async def test_large_events_and_a_giant_flow_in_256_mb(amqp_url: str) -> None:
     connection = await aiormq.connect(amqp_url)
     channel = await connection.channel()
     properties = Basic.Properties(content_type=STRUCTURED, delivery_mode=2)
-    version = connection.server_properties["version"]
-    giant = GIANT if str(version).startswith("3.") else BELOW_16_MIB
+    size = giant(str(connection.server_properties["version"]))
     for number in range(EVENTS):
-        body = bytes(giant) if number == EVENTS // 4 else _large(number)
+        body = bytes(size) if number == EVENTS // 4 else _large(number)
         await channel.basic_publish(body, exchange="orders.events", properties=properties)
     options = TwinOptions(
         unique=("shop_order_id",),
@@ -93,7 +91,7 @@ async def test_large_events_and_a_giant_flow_in_256_mb(amqp_url: str) -> None:
                     dead = await channel.queue_declare("orders.dead-letters", passive=True)
                     outcomes, letters = results.message_count or 0, dead.message_count or 0
             letter = await channel.basic_get("orders.dead-letters", no_ack=True)
-            assert (outcomes, letters, len(letter.body)) == (EVENTS, 1, giant)
+            assert (outcomes, letters, len(letter.body)) == (EVENTS, 1, size)
         finally:
             process.kill()
             process.wait()

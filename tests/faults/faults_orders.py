@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from service.twin.faults import parse_fault
+from tests.brokers import giant
 from tests.faults.run import Fault
 from tests.faults.stand import Stand
 from tests.faults.trace import MARK, Event, Fate
@@ -13,8 +14,6 @@ PAUSES = 2  # that one order may cause
 REFUSED_WITHIN = 120.0  # seconds; it takes half a minute or so
 NAMED_WITHIN = 20.0  # where the answer names the record: nothing is left to prove
 LIMIT = 256 << 20  # bytes, a container's
-GIANT = 110_000_000  # bytes
-BELOW_16_MIB = 15 << 20  # RabbitMQ 4 takes no more
 # HubSpot's own words about a wrong set-up, as a value that an event wrote.
 WORDS = "Unable to perform upserts by non-unique order property shop_order_id"
 
@@ -50,7 +49,7 @@ def _count(on: Stand) -> None:
 
 async def _giant(on: Stand) -> None:
     """A message that no memory holds, among events of 245 KB each; a replica beyond 256 MiB is killed."""
-    size = GIANT if on.node.version.startswith("3.") else BELOW_16_MIB
+    size = giant(on.node.version)
     await on.publish([Event("", "giant", 0, "upsert", {}, Fate.MALFORMED, padding=size)])
     on.healed()
 
